@@ -1,0 +1,146 @@
+// swift-tools-version: 6.2
+// Three floors, arrows point down only: Wire knows formats and protocols, Core the product's rules, Edge the doors.
+
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+enum Floor: String {
+    case wire = "Wire"
+    case core = "Core"
+    case edge = "Edge"
+}
+
+func target(
+    _ name: String,
+    _ floor: Floor,
+    _ dependencies: [Target.Dependency] = [],
+    resources: [Resource] = []
+) -> Target {
+    .target(
+        name: name,
+        dependencies: dependencies,
+        path: "Sources/\(floor.rawValue)/\(name)",
+        resources: resources,
+        swiftSettings: settings
+    )
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests",
+        dependencies: [.init(stringLiteral: name)] + dependencies,
+        resources: resources,
+        swiftSettings: settings
+    )
+}
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+
+let package = Package(
+    name: "postern",
+    products: [.executable(name: "postern", targets: ["postern"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Wire
+        target("JSON", .wire),
+        target("MIME", .wire),
+        target("SMTP", .wire, [nioCore]),
+        target("SMTPServer", .wire, ["SMTP", nioCore, nioPosix, nioSSL, logging, lifecycle]),
+        target("SMTPClient", .wire, ["SMTP", nioCore, nioPosix, nioSSL, logging]),
+        target("SQL", .wire),
+        target(
+            "SQLite", .wire,
+            [
+                "SQL", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ]),
+        target("Sealing", .wire, [crypto, .product(name: "CryptoExtras", package: "swift-crypto")]),
+        target("Prometheus", .wire, [metrics, .product(name: "CoreMetrics", package: "swift-metrics")]),
+
+        // Core
+        target("Model", .core, ["JSON", "MIME"]),
+        target("Store", .core, ["JSON", "MIME", "Model", "SQL"]),
+        target("Gate", .core, ["Model", "Sealing", "SQL", "Store"]),
+        target("Vaults", .core, ["JSON", "MIME", "Model", "Sealing", "SQL", "Store"]),
+        target("Mapping", .core, ["JSON", "MIME", "Model", "Sealing"]),
+        target("Policy", .core, ["MIME", "Model"]),
+        target(
+            "Outbox", .core,
+            ["Gate", "JSON", "MIME", "Mapping", "Model", "Policy", "Sealing", "SQL", "Store", "Vaults", metrics]),
+        target(
+            "Delivery", .core,
+            [
+                "Gate", "JSON", "MIME", "Mapping", "Model", "Outbox", "SMTP", "SMTPClient", "Sealing", "SQL", "Store",
+                "Vaults",
+                logging, metrics, lifecycle, nioCore,
+            ]),
+
+        // Edge
+        target(
+            "Environment", .edge, ["JSON", "Model", .product(name: "Configuration", package: "swift-configuration")]),
+        target(
+            "HTTPAPI", .edge,
+            [
+                "Gate", "JSON", "MIME", "Mapping", "Model", "Outbox", "SQL", "Sealing", "Store", "Vaults", hummingbird,
+                hummingbirdCore, httpTypes, logging, metrics, nioCore,
+            ],
+            resources: [.embedInCode("openapi.json")]),
+        target(
+            "SMTPDoor", .edge,
+            [
+                "Gate", "MIME", "Mapping", "Model", "Outbox", "Policy", "SMTP", "SMTPServer", "Sealing", "Store",
+                "Vaults", logging,
+                metrics, nioCore,
+            ]),
+        .executableTarget(
+            name: "postern",
+            dependencies: [
+                "Delivery", "Gate", "HTTPAPI", "JSON", "MIME", "Mapping", "Model", "Outbox", "Policy", "Prometheus",
+                "SMTPDoor", "SMTPServer", "SMTPClient", "SQL", "SQLite", "Sealing", "Environment", "Store", "Vaults",
+                hummingbird,
+                logging, metrics, lifecycle, signals, nioCore, nioPosix, nioSSL, crypto,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+            ],
+            path: "Sources/Edge/postern",
+            resources: [.embedInCode("quickstart.env")],
+            swiftSettings: settings
+        ),
+    ]
+)

@@ -1,0 +1,165 @@
+// Takes what is due from the outbox, hands it to its route, and writes down what came of it.
+
+package import Logging
+package import Model
+package import Outbox
+package import SQL
+import ServiceLifecycle
+import Store
+
+package struct DispatcherConfiguration: Sendable {
+    package var retry: RetrySchedule
+    /// The instance's switch: off, what still waits is captured instead of sent.
+    package var isLiveSendEnabled: Bool
+    /// Seconds that a claim lasts before others may take the message; renewed while the attempt runs. Default 300.
+    package var lease: Double = 300
+    /// Messages in hand at once, in all and of one vault.
+    package var inHand = 1_000
+    package var inHandPerVault = 500
+    /// Seconds between looks at the outbox when nothing gives a sign. Default 0.5.
+    package var pollInterval: Double = 0.5
+    /// Seconds that running attempts get at a shutdown. Default 20.
+    package var drain: Double = 20
+
+    package init(retry: RetrySchedule, isLiveSendEnabled: Bool) {
+        self.retry = retry
+        self.isLiveSendEnabled = isLiveSendEnabled
+    }
+}
+
+package final class Dispatcher: Service {
+    private let configuration: DispatcherConfiguration
+    private let routes: [RouteName: any Route]
+    private let outbox: OutboxRepository
+    private let ledger: OutcomeLedger
+    private let signal: OutboxSignal
+    private let clock: any WallClock
+    private let ids: IdentifierGenerator
+    private let inHand = InHand()
+    private let logger: Logger
+
+    /// - Parameter owner: what this process's leases are known by.
+    package init(
+        configuration: DispatcherConfiguration,
+        routes: [RouteName: any Route],
+        database: any SQLDatabase,
+        owner: String,
+        signal: OutboxSignal,
+        clock: any WallClock,
+        ids: IdentifierGenerator,
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.routes = routes
+        outbox = OutboxRepository(database: database, owner: owner)
+        ledger = OutcomeLedger(
+            database: database, retry: configuration.retry, clock: clock, ids: ids, logger: logger)
+        self.signal = signal
+        self.clock = clock
+        self.ids = ids
+        self.logger = logger
+    }
+
+    package func run() async throws {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.tick() }
+            group.addTask { await self.renewLeases() }
+            await dispatch()
+            group.cancelAll()
+        }
+    }
+
+    /// Claims and starts attempts until the shutdown, then lets the running ones finish.
+    private func dispatch() async {
+        await withDiscardingTaskGroup { attempts in
+            for await _ in signal.signals.cancelOnGracefulShutdown() {
+                while !Task.isShuttingDownGracefully, await claim(into: &attempts) {}
+            }
+            let deadline = clock.now().adding(seconds: configuration.drain)
+            while inHand.count > 0, clock.now() < deadline {
+                try? await Task.sleep(for: .milliseconds(20))
+            }
+            // An attempt that is cancelled ends its connection and writes down that it has to be tried again.
+            attempts.cancelAll()
+        }
+    }
+
+    /// - Returns: whether there may be more to claim at once.
+    private func claim(into attempts: inout DiscardingTaskGroup) async -> Bool {
+        let room = configuration.inHand - inHand.count
+        guard room > 0 else { return false }
+        let now = clock.now()
+        let claimed: [ClaimedMessage]
+        do {
+            claimed = try await outbox.claim(
+                at: now, lease: now.adding(seconds: configuration.lease), limit: room,
+                share: configuration.inHandPerVault, inHand: inHand.byVault
+            ) { [ids] route, attempt in
+                MessageEvent(id: ids.next(), type: .attempted, at: now, attempt: attempt, route: route)
+            }
+        } catch {
+            logger.error("the outbox cannot be read", metadata: ["error": "\(error)"])
+            return false
+        }
+        inHand.take(claimed)
+        for batch in batches(of: claimed) {
+            attempts.addTask { await self.attempt(batch.messages, by: batch.route) }
+        }
+        return claimed.count == room
+    }
+
+    private func attempt(_ messages: [ClaimedMessage], by route: any Route) async {
+        let outcomes = await route.deliver(messages)
+        await ledger.record(outcomes)
+        inHand.release(messages)
+        signal.notify()
+    }
+
+    /// Messages that can go in one call, by route, and by payload where the route wants that.
+    private func batches(of claimed: [ClaimedMessage]) -> [(route: any Route, messages: [ClaimedMessage])] {
+        struct Key: Hashable {
+            let route: RouteName
+            let payload: PayloadID?
+        }
+        let grouped = Dictionary(grouping: claimed) { message in
+            let name = configuration.isLiveSendEnabled ? message.route : .shadow
+            return Key(route: name, payload: routes[name]?.takesMixedMessages == true ? nil : message.payload)
+        }
+        return grouped.map { key, messages in (routes[key.route] ?? MissingRoute(), messages) }
+    }
+
+    /// Looks into the outbox now and then: for retries, schedules, and signals of other processes.
+    private func tick() async {
+        await cancelWhenGracefulShutdown { [self] in
+            while !Task.isCancelled {
+                signal.notify()
+                try? await Task.sleep(for: .seconds(configuration.pollInterval))
+            }
+        }
+    }
+
+    private func renewLeases() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(configuration.lease / 3))
+            let messages = inHand.messages
+            guard !messages.isEmpty else { continue }
+            do {
+                try await outbox.renew(messages, until: clock.now().adding(seconds: configuration.lease))
+            } catch {
+                logger.error("leases could not be renewed", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+}
+
+/// Stands in for a route that this instance is not set up for: its messages wait.
+private struct MissingRoute: Route {
+    let takesMixedMessages = true
+
+    func deliver(_ messages: [ClaimedMessage]) async -> [RouteOutcome] {
+        messages.map {
+            RouteOutcome(
+                message: $0, result: .deferred, reply: Foreign("the route \($0.route.rawValue) is not set up here"))
+        }
+    }
+}

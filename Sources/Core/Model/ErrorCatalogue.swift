@@ -1,0 +1,108 @@
+// Every error code that Postern answers with: its HTTP status, its SMTP reply, and what to do. `docs/errors.md` is
+// generated from here.
+
+package enum ErrorCode: String, Sendable, CaseIterable {
+    case malformedJSON = "malformed_json"
+    case unsupportedMediaType = "unsupported_media_type"
+    case validationFailed = "validation_failed"
+    case malformedMessage = "malformed_message"
+    case messageTooLarge = "message_too_large"
+    case tooManyRecipients = "too_many_recipients"
+    case unauthorized
+    case forbidden
+    case senderDomainNotAllowed = "sender_domain_not_allowed"
+    case settingUnset = "setting_unset"
+    case notFound = "not_found"
+    case methodNotAllowed = "method_not_allowed"
+    case conflict
+    case idempotencyConflict = "idempotency_conflict"
+    case overloaded
+    case storageUnavailable = "storage_unavailable"
+    case internalError = "internal_error"
+}
+
+package struct ErrorEntry: Sendable {
+    package let httpStatus: Int
+    /// Reply code and enhanced code (RFC 3463) at the SMTP door.
+    package let smtpCode: UInt16
+    package let smtpEnhanced: (UInt16, UInt16, UInt16)
+    package let title: String
+    package let fix: String
+}
+
+extension ErrorCode {
+    package var entry: ErrorEntry {
+        switch self {
+        case .malformedJSON:
+            ErrorEntry(
+                httpStatus: 400, smtpCode: 554, smtpEnhanced: (5, 6, 0), title: "The body is not JSON",
+                fix: "Send one JSON document in UTF-8 without duplicate member names.")
+        case .unsupportedMediaType:
+            ErrorEntry(
+                httpStatus: 415, smtpCode: 554, smtpEnhanced: (5, 6, 1), title: "The content type is not understood",
+                fix: "Send the Content-Type that the path documents, most often application/json.")
+        case .validationFailed:
+            ErrorEntry(
+                httpStatus: 422, smtpCode: 554, smtpEnhanced: (5, 6, 0), title: "The request is not valid",
+                fix: "Correct the fields listed under errors; /openapi.json describes each one.")
+        case .malformedMessage:
+            ErrorEntry(
+                httpStatus: 422, smtpCode: 554, smtpEnhanced: (5, 6, 0),
+                title: "The message breaks the mail standards",
+                fix: "End every line with CRLF, send no NUL, and give each of From, To, Subject, Date once.")
+        case .messageTooLarge:
+            ErrorEntry(
+                httpStatus: 413, smtpCode: 552, smtpEnhanced: (5, 3, 4), title: "The message is too large",
+                fix: "Send less, or raise POSTERN_MAX_MESSAGE_BYTES.")
+        case .tooManyRecipients:
+            ErrorEntry(
+                httpStatus: 422, smtpCode: 452, smtpEnhanced: (4, 5, 3), title: "Too many recipients",
+                fix: "Split the recipients over several submissions, or raise POSTERN_MAX_RECIPIENTS.")
+        case .unauthorized:
+            ErrorEntry(
+                httpStatus: 401, smtpCode: 535, smtpEnhanced: (5, 7, 8), title: "Not signed in",
+                fix: "Send a valid key as Authorization: Bearer ak_…, or sign in by SMTP AUTH.")
+        case .forbidden:
+            ErrorEntry(
+                httpStatus: 403, smtpCode: 550, smtpEnhanced: (5, 7, 1), title: "Not allowed",
+                fix: "Use a key whose scopes allow this; GET /v1/me lists yours.")
+        case .senderDomainNotAllowed:
+            ErrorEntry(
+                httpStatus: 403, smtpCode: 550, smtpEnhanced: (5, 7, 1), title: "The sender's domain is not allowed",
+                fix: "Send from a domain in the vault's allowed_sender_domains, or have the domain added there.")
+        case .settingUnset:
+            ErrorEntry(
+                httpStatus: 422, smtpCode: 451, smtpEnhanced: (4, 3, 5), title: "A setting has no value",
+                fix: "Set it for the vault (PATCH /v1/settings) or for the instance (POSTERN_DEFAULT_…).")
+        case .notFound:
+            ErrorEntry(
+                httpStatus: 404, smtpCode: 550, smtpEnhanced: (5, 1, 1), title: "Not found",
+                fix: "Check the path and the id; a thing of another vault is not found either.")
+        case .methodNotAllowed:
+            ErrorEntry(
+                httpStatus: 405, smtpCode: 502, smtpEnhanced: (5, 5, 1), title: "The method is not allowed here",
+                fix: "Use a method that /openapi.json lists for the path.")
+        case .conflict:
+            ErrorEntry(
+                httpStatus: 409, smtpCode: 554, smtpEnhanced: (5, 5, 0), title: "Not possible in the present state",
+                fix: "Read the resource again and decide anew.")
+        case .idempotencyConflict:
+            ErrorEntry(
+                httpStatus: 409, smtpCode: 554, smtpEnhanced: (5, 5, 0),
+                title: "The idempotency key was used for another submission",
+                fix: "Use a new key for a new submission, and the same body when you repeat one.")
+        case .overloaded:
+            ErrorEntry(
+                httpStatus: 503, smtpCode: 452, smtpEnhanced: (4, 3, 1), title: "Too much is waiting",
+                fix: "Try again after the time in Retry-After.")
+        case .storageUnavailable:
+            ErrorEntry(
+                httpStatus: 503, smtpCode: 452, smtpEnhanced: (4, 3, 0), title: "The database cannot take it now",
+                fix: "Try again after the time in Retry-After; the operator finds the cause in /readyz and the log.")
+        case .internalError:
+            ErrorEntry(
+                httpStatus: 500, smtpCode: 451, smtpEnhanced: (4, 3, 0), title: "Postern made a mistake",
+                fix: "Try again; if it happens again, report the X-Request-Id to the operator.")
+        }
+    }
+}

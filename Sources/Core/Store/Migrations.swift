@@ -1,0 +1,213 @@
+// The schema, as numbered steps that are only ever added to. Written in what SQLite and PostgreSQL both take.
+
+package import SQL
+
+package struct Migration: Sendable {
+    package let number: Int
+    package let name: String
+    let script: String
+}
+
+package enum Migrations {
+    package static let all: [Migration] = [
+        Migration(number: 1, name: "vaults, callers, settings", script: vaultsAndCallers),
+        Migration(number: 2, name: "messages, events, outbox", script: messages),
+    ]
+
+    private static let vaultsAndCallers = """
+        CREATE TABLE vaults (
+            id TEXT PRIMARY KEY,
+            slug TEXT NOT NULL UNIQUE CHECK (length(slug) BETWEEN 1 AND 63),
+            name TEXT NOT NULL,
+            data_key BYTEA NOT NULL,
+            created_at BIGINT NOT NULL
+        );
+        CREATE TABLE processes (
+            number INTEGER PRIMARY KEY CHECK (number BETWEEN 0 AND 1023),
+            owner TEXT NOT NULL,
+            lease_until BIGINT NOT NULL
+        );
+        CREATE TABLE smtp_relay_api_keys (
+            id TEXT PRIMARY KEY,
+            vault_id TEXT NOT NULL REFERENCES vaults (id),
+            prefix TEXT NOT NULL UNIQUE,
+            digest BYTEA NOT NULL,
+            label TEXT NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('tool', 'agent')),
+            scopes TEXT NOT NULL,
+            read_only INTEGER NOT NULL CHECK (read_only IN (0, 1)),
+            sender_domains TEXT,
+            created_at BIGINT NOT NULL,
+            expires_at BIGINT,
+            revoked_at BIGINT,
+            last_used_at BIGINT
+        );
+        CREATE INDEX smtp_relay_api_keys_vault ON smtp_relay_api_keys (vault_id, id);
+        CREATE TABLE smtp_relay_users (
+            id TEXT PRIMARY KEY,
+            vault_id TEXT NOT NULL REFERENCES vaults (id),
+            username TEXT NOT NULL UNIQUE,
+            label TEXT NOT NULL,
+            password_hash TEXT NOT NULL,
+            created_at BIGINT NOT NULL,
+            last_used_at BIGINT
+        );
+        CREATE INDEX smtp_relay_users_vault ON smtp_relay_users (vault_id, id);
+        CREATE TABLE mailerq_ip_pools (
+            id TEXT PRIMARY KEY,
+            vault_id TEXT NOT NULL REFERENCES vaults (id),
+            domain TEXT NOT NULL,
+            pool TEXT NOT NULL,
+            ips TEXT NOT NULL,
+            created_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL,
+            UNIQUE (vault_id, domain)
+        );
+        CREATE TABLE vault_settings (
+            vault_id TEXT NOT NULL REFERENCES vaults (id),
+            key TEXT NOT NULL,
+            value TEXT NOT NULL,
+            updated_at BIGINT NOT NULL,
+            PRIMARY KEY (vault_id, key)
+        );
+        CREATE TABLE vault_secrets (
+            vault_id TEXT NOT NULL REFERENCES vaults (id),
+            name TEXT NOT NULL,
+            sealed BYTEA NOT NULL,
+            updated_at BIGINT NOT NULL,
+            PRIMARY KEY (vault_id, name)
+        );
+        """
+
+    private static let messages = """
+        CREATE TABLE payloads (
+            id TEXT PRIMARY KEY,
+            vault_id TEXT NOT NULL REFERENCES vaults (id),
+            format TEXT NOT NULL CHECK (format IN ('envelope', 'mime')),
+            bytes BYTEA NOT NULL,
+            created_at BIGINT NOT NULL
+        );
+        CREATE TABLE smtp_relay_logs (
+            id TEXT PRIMARY KEY,
+            vault_id TEXT NOT NULL REFERENCES vaults (id),
+            correlation_id TEXT NOT NULL,
+            caller_id TEXT NOT NULL,
+            caller_label TEXT NOT NULL,
+            door TEXT NOT NULL,
+            sender TEXT NOT NULL,
+            recipient TEXT NOT NULL,
+            subject TEXT,
+            status TEXT NOT NULL CHECK (status IN ('scheduled', 'queued', 'in_flight', 'delivered', 'bounced',
+                'failed', 'expired', 'captured', 'cancelled')),
+            route TEXT NOT NULL,
+            priority INTEGER NOT NULL,
+            tags TEXT,
+            size INTEGER NOT NULL,
+            attempts INTEGER NOT NULL,
+            last_reply TEXT,
+            send_at BIGINT,
+            deadline_at BIGINT NOT NULL,
+            created_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL,
+            payload_id TEXT NOT NULL REFERENCES payloads (id),
+            metadata TEXT,
+            envelope TEXT
+        );
+        CREATE INDEX smtp_relay_logs_vault ON smtp_relay_logs (vault_id, id);
+        CREATE INDEX smtp_relay_logs_caller ON smtp_relay_logs (vault_id, caller_label, id);
+        CREATE INDEX smtp_relay_logs_status ON smtp_relay_logs (vault_id, status, id);
+        CREATE INDEX smtp_relay_logs_recipient ON smtp_relay_logs (vault_id, recipient, id);
+        CREATE INDEX smtp_relay_logs_correlation ON smtp_relay_logs (correlation_id);
+        CREATE INDEX smtp_relay_logs_open ON smtp_relay_logs (deadline_at)
+            WHERE status IN ('scheduled', 'queued', 'in_flight');
+        CREATE TABLE message_events (
+            message_id TEXT NOT NULL REFERENCES smtp_relay_logs (id),
+            id TEXT NOT NULL,
+            vault_id TEXT NOT NULL,
+            type TEXT NOT NULL,
+            at BIGINT NOT NULL,
+            attempt INTEGER NOT NULL,
+            route TEXT,
+            detail TEXT,
+            PRIMARY KEY (message_id, id)
+        );
+        CREATE TABLE outbox (
+            message_id TEXT PRIMARY KEY REFERENCES smtp_relay_logs (id),
+            vault_id TEXT NOT NULL,
+            priority INTEGER NOT NULL,
+            ready INTEGER NOT NULL CHECK (ready IN (0, 1)),
+            due_at BIGINT NOT NULL,
+            lease_owner TEXT
+        );
+        CREATE INDEX outbox_ready ON outbox (vault_id, priority DESC, due_at) WHERE ready = 1;
+        CREATE INDEX outbox_waiting ON outbox (due_at) WHERE ready = 0;
+        CREATE TABLE idempotency_keys (
+            caller_id TEXT NOT NULL,
+            key TEXT NOT NULL,
+            digest BYTEA NOT NULL,
+            answer TEXT NOT NULL,
+            expires_at BIGINT NOT NULL,
+            PRIMARY KEY (caller_id, key)
+        );
+        CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
+        """
+}
+
+package struct Migrator: Sendable {
+    private let database: any SQLDatabase
+
+    package init(database: any SQLDatabase) { self.database = database }
+
+    /// Numbers of the migrations that the database has not seen yet.
+    /// - Throws: `SQLError`, also when the database is newer than this program.
+    package func pending() async throws -> [Migration] {
+        let done = try await applied()
+        return Migrations.all.filter { !done.contains($0.number) }
+    }
+
+    /// Brings the schema up to date, each step in a transaction of its own.
+    /// - Returns: the steps that were taken.
+    @discardableResult
+    package func migrate(through last: Int = .max) async throws -> [Migration] {
+        try await database.write { connection in
+            try connection.script(
+                "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+        }
+        let steps = try await pending().filter { $0.number <= last }
+        for step in steps {
+            try await database.write { connection in
+                try connection.script(step.script)
+                try connection.execute(
+                    "INSERT INTO schema_migrations (number, name) VALUES (\(step.number), \(step.name))")
+            }
+        }
+        return steps
+    }
+
+    private func applied() async throws -> Set<Int> {
+        let numbers = try await database.read { connection in
+            // Asking the schema first keeps `check` from having to write.
+            guard try connection.hasTable("schema_migrations") else { return [Int]() }
+            return try connection.rows("SELECT number FROM schema_migrations").map { Int(try $0.integer(0)) }
+        }
+        if let unknown = numbers.max(), unknown > Migrations.all.count {
+            throw SQLError(
+                .failure,
+                "the database has schema \(unknown), this program knows \(Migrations.all.count): use a newer postern")
+        }
+        return Set(numbers)
+    }
+}
+
+extension SQLConnection {
+    /// Whether a table can be read; an engine says "no such table" in its own way, so the question is put as a statement.
+    fileprivate func hasTable(_ name: String) throws(SQLError) -> Bool {
+        do throws(SQLError) {
+            _ = try rows(SQLStatement(stringLiteral: "SELECT 1 FROM \(name) LIMIT 1"))
+            return true
+        } catch {
+            guard error.code == .failure else { throw error }
+            return false
+        }
+    }
+}

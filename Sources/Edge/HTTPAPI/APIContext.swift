@@ -1,0 +1,18 @@
+// What is known of a request beside the request itself.
+
+package import Hummingbird
+import NIOCore
+
+package struct APIContext: RequestContext {
+    package var coreContext: CoreRequestContextStorage
+    /// Goes into the answer, the log and every problem document.
+    var requestID: String
+    /// The client's address without its port.
+    let remoteAddress: String?
+
+    package init(source: Source) {
+        coreContext = .init(source: source)
+        requestID = ""
+        remoteAddress = source.channel.remoteAddress?.ipAddress
+    }
+}

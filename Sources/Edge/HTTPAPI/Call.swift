@@ -1,0 +1,68 @@
+// One request on its way through an endpoint: who asks, and what stands in path, query and body.
+
+import Gate
+import Hummingbird
+import JSON
+import Model
+import NIOCore
+
+struct Call: Sendable {
+    let request: Request
+    let context: APIContext
+    let caller: Caller
+
+    var vault: VaultID { caller.vault }
+
+    /// An id from the path. An id that is malformed names nothing, so it is not found either.
+    func id<Kind>(_ kind: Kind.Type = Kind.self) throws(PosternError) -> Identifier<Kind> {
+        guard let text = context.parameters.get("id"), let id = Identifier<Kind>(text) else {
+            throw PosternError(.notFound, "there is no such thing in this vault")
+        }
+        return id
+    }
+
+    /// The body as it came.
+    /// - Throws: `message_too_large` beyond the limit.
+    func body(upTo limit: Int) async throws -> ByteBuffer {
+        do {
+            return try await request.body.collect(upTo: limit)
+        } catch is NIOTooManyBytesError {
+            throw PosternError(.messageTooLarge, "the body is larger than \(limit) bytes")
+        }
+    }
+
+    /// The body as JSON, and its bytes.
+    /// - Throws: `unsupported_media_type`, `malformed_json`, `message_too_large`.
+    func document(upTo limit: Int) async throws -> (value: JSONValue, bytes: ByteBuffer) {
+        if let type = request.headers[.contentType], !type.hasMediaType("application/json") {
+            throw PosternError(
+                .unsupportedMediaType, "the body is \(type.prefix(100)), and application/json is expected")
+        }
+        let bytes = try await body(upTo: limit)
+        let result = bytes.withUnsafeReadableBytes { buffer in
+            Result { () throws(JSONError) in try JSONParser.parse(buffer) }
+        }
+        switch result {
+        case .success(let value): return (value, bytes)
+        case .failure(let error): throw PosternError(.malformedJSON, error.description)
+        }
+    }
+
+    /// The body of an administrative call: a JSON object of at most 256 KiB.
+    func form() async throws -> JSONReader {
+        let value = try await document(upTo: 256 * 1024).value
+        guard let object = value.objectValue else {
+            throw PosternError.validation([JSONProblem(pointer: "", message: "expected an object, found \(value.kind)")]
+            )
+        }
+        return JSONReader(object)
+    }
+}
+
+extension String {
+    /// Whether a Content-Type is this media type, whatever its parameters.
+    func hasMediaType(_ type: String) -> Bool {
+        let essence = prefix { $0 != ";" }.drop { $0.isWhitespace }
+        return String(essence.reversed().drop { $0.isWhitespace }.reversed()).lowercased() == type
+    }
+}

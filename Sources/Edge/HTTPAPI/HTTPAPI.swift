@@ -1,0 +1,146 @@
+// The HTTP door, put together: every endpoint passes the guard, the credentials and the gate on its way in.
+
+package import Gate
+import HTTPTypes
+package import Hummingbird
+import HummingbirdCore
+import JSON
+package import Logging
+package import Model
+import NIOCore
+package import Outbox
+package import SQL
+import Store
+package import Vaults
+
+package struct HTTPAPI: Sendable {
+    package struct Configuration: Sendable {
+        package var host: String
+        package var port: Int
+        /// What links begin with: `https://postern.example.com`.
+        package var publicURL: String
+        /// Off: the gateway's paths are not there.
+        package var isGatewayEnabled: Bool
+        /// Seconds after which a silent connection is closed.
+        package var idleTimeout: Int
+        /// Connections at once.
+        package var connections: Int
+
+        package init(
+            host: String, port: Int, publicURL: String, isGatewayEnabled: Bool, idleTimeout: Int, connections: Int
+        ) {
+            self.host = host
+            self.port = port
+            self.publicURL = publicURL
+            self.isGatewayEnabled = isGatewayEnabled
+            self.idleTimeout = idleTimeout
+            self.connections = connections
+        }
+    }
+
+    /// What the endpoints work on.
+    package struct Services: Sendable {
+        package let pipeline: SendPipeline
+        package let database: any SQLDatabase
+        package let vaults: VaultDirectory
+        package let callers: CallerDirectory
+        package let authenticator: Authenticator
+        package let gate: Gate
+        package let readiness: Readiness
+        package let signal: OutboxSignal
+        package let clock: any WallClock
+        package let ids: IdentifierGenerator
+        /// The metrics page.
+        package let metrics: @Sendable () -> [UInt8]
+
+        package init(
+            pipeline: SendPipeline, database: any SQLDatabase, vaults: VaultDirectory, callers: CallerDirectory,
+            authenticator: Authenticator, gate: Gate, readiness: Readiness, signal: OutboxSignal,
+            clock: any WallClock, ids: IdentifierGenerator, metrics: @escaping @Sendable () -> [UInt8]
+        ) {
+            self.pipeline = pipeline
+            self.database = database
+            self.vaults = vaults
+            self.callers = callers
+            self.authenticator = authenticator
+            self.gate = gate
+            self.readiness = readiness
+            self.signal = signal
+            self.clock = clock
+            self.ids = ids
+            self.metrics = metrics
+        }
+    }
+
+    private let configuration: Configuration
+    private let services: Services
+
+    package init(configuration: Configuration, services: Services) {
+        self.configuration = configuration
+        self.services = services
+    }
+
+    /// The HTTP server as a service.
+    /// - Parameter onRunning: called with the port once the server listens.
+    package func application(
+        logger: Logger,
+        onRunning: @escaping @Sendable (Int) async -> Void
+    ) -> some ApplicationProtocol {
+        Application(
+            router: router(),
+            server: .http1(
+                configuration: HTTP1Channel.Configuration(idleTimeout: .seconds(Int64(configuration.idleTimeout)))),
+            configuration: ApplicationConfiguration(
+                address: .hostname(configuration.host, port: configuration.port), serverName: nil, backlog: 1024,
+                availableConnectionsDelegate: .maximum(configuration.connections, logger: logger)),
+            onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? 0) },
+            logger: logger)
+    }
+
+    package func router() -> Router<APIContext> {
+        let router = Router(context: APIContext.self, options: [])
+        router.middlewares.add(RequestGuard(documentation: "\(configuration.publicURL)/docs/errors"))
+        addOpenPaths(to: router)
+        let credentials = CredentialReader(authenticator: services.authenticator, vaults: services.vaults)
+        let gate = services.gate
+        for endpoint in endpoints where configuration.isGatewayEnabled || !endpoint.isGateway {
+            router.on(RouterPath(endpoint.path), method: endpoint.method) { request, context in
+                let caller = try await credentials.caller(of: request, accepting: endpoint.credentials)
+                try gate.authorize(caller, endpoint.action, in: caller.vault)
+                return try await endpoint.handle(Call(request: request, context: context, caller: caller))
+            }
+        }
+        return router
+    }
+
+    var endpoints: [Endpoint] {
+        let clock = services.clock
+        let ids = services.ids
+        return SendController(pipeline: services.pipeline).endpoints
+            + MessageController(
+                messages: MessageRepository(database: services.database),
+                payloads: Payloads(database: services.database), signal: services.signal, clock: clock, ids: ids,
+                lifetime: services.pipeline.configuration.lifetime
+            ).endpoints
+            + KeyController(callers: services.callers, clock: clock).endpoints
+            + SMTPUserController(callers: services.callers).endpoints
+            + SettingsController(vaults: services.vaults).endpoints
+            + PoolController(
+                pools: IPPoolRepository(database: services.database), vaults: services.vaults, clock: clock, ids: ids
+            ).endpoints
+            + MeController().endpoints
+    }
+
+    /// Paths that need no credentials: they show nothing of any vault.
+    private func addOpenPaths(to router: Router<APIContext>) {
+        router.get("/healthz") { _, _ in Response.json { writer in writer.object { $0.member("status", "ok") } } }
+        router.get("/readyz") { [readiness = services.readiness] _, _ in await readiness.response() }
+        router.get("/metrics") { [metrics = services.metrics] _, _ in
+            Response(
+                status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+                body: ResponseBody(byteBuffer: ByteBuffer(bytes: metrics())))
+        }
+        router.get("/openapi.json") { _, _ in Response.json(PackageResources.openapi_json) }
+        router.get("/docs/errors") { _, _ in ErrorPage.response }
+    }
+}

@@ -1,0 +1,182 @@
+// The message log: searching it, reading a message and its story, stopping one, sending one again.
+
+import Gate
+import HTTPTypes
+import Hummingbird
+import JSON
+import Model
+import NIOCore
+import Outbox
+import Store
+
+struct MessageController: Sendable {
+    let messages: MessageRepository
+    let payloads: Payloads
+    let signal: OutboxSignal
+    let clock: any WallClock
+    let ids: IdentifierGenerator
+    /// Seconds that a message gets when it is sent again.
+    let lifetime: Double
+
+    var endpoints: [Endpoint] {
+        [
+            Endpoint(.get, "/v1/messages", .messageRead, list),
+            Endpoint(.get, "/v1/messages/{id}", .messageRead, show),
+            Endpoint(.get, "/v1/messages/{id}/events", .messageRead, events),
+            Endpoint(.get, "/v1/messages/{id}/raw", .messageRead, raw),
+            Endpoint(.post, "/v1/messages/{id}/cancel", .messageCancel, cancel),
+            Endpoint(.post, "/v1/messages/{id}/retry", .messageRetry, retry),
+        ]
+    }
+
+    @Sendable private func list(_ call: Call) async throws -> Response {
+        var query = Query(call.request)
+        var search = MessageQuery(limit: query.limit())
+        search.caller = query.text("caller")
+        search.recipient = query.text("recipient")
+        search.since = query.time("since")
+        search.until = query.time("until")
+        search.text = query.text("q")
+        if let text = query.text("status") {
+            search.status = MessageStatus(rawValue: text)
+            if search.status == nil {
+                let known = MessageStatus.allCases.map(\.rawValue).joined(separator: ", ")
+                query.problem("is none of \(known)", "status")
+            }
+        }
+        if let cursor = query.text("cursor") {
+            search.before = MessageID(cursor)
+            if search.before == nil { query.problem("is not a cursor of this list", "cursor") }
+        }
+        try query.finish()
+        let found = try await messages.search(search, in: call.vault)
+        return .list(found, limit: search.limit, cursor: \.id.text) { message, writer in
+            writer.object { writer in Self.write(message, to: &writer) }
+        }
+    }
+
+    @Sendable private func show(_ call: Call) async throws -> Response {
+        let id = try call.id(MessageKind.self)
+        guard let message = try await messages.find(id, in: call.vault),
+            let payload = try await messages.payload(of: id, in: call.vault)
+        else { throw Self.missing }
+        // The envelope was written by us, as JSON, so it can stand in the answer as it is.
+        let envelope: JSONValue =
+            switch payload.format {
+            case .envelope: try JSONParser.parse(payload.bytes)
+            case .mime: try payload.envelopeJSON.map { try JSONParser.parse($0) } ?? .null
+            }
+        let metadata = try payload.metadata.map { try JSONParser.parse($0) } ?? .object(JSONObject())
+        return .json { writer in
+            writer.object { writer in
+                Self.write(message, to: &writer)
+                writer.member("metadata", metadata)
+                writer.member("envelope", envelope)
+            }
+        }
+    }
+
+    @Sendable private func events(_ call: Call) async throws -> Response {
+        let id = try call.id(MessageKind.self)
+        guard try await messages.find(id, in: call.vault) != nil else { throw Self.missing }
+        let events = try await messages.events(of: id, in: call.vault)
+        return .json { writer in
+            writer.object { writer in
+                writer.name("data")
+                writer.array { writer in
+                    for event in events { Self.write(event, to: &writer) }
+                }
+                writer.member("next_cursor", nil as String?)
+            }
+        }
+    }
+
+    @Sendable private func raw(_ call: Call) async throws -> Response {
+        let id = try call.id(MessageKind.self)
+        guard let bytes = try await payloads.message(id, in: call.vault) else { throw Self.missing }
+        return Response(
+            status: .ok,
+            headers: [
+                .contentType: "message/rfc822", .contentDisposition: "attachment; filename=\"\(id).eml\"",
+                .cacheControl: "no-store",
+            ],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+    }
+
+    @Sendable private func cancel(_ call: Call) async throws -> Response {
+        let id = try call.id(MessageKind.self)
+        let event = event(.cancelled, by: call)
+        guard let (message, moved) = try await messages.cancel(id, in: call.vault, event: event) else {
+            throw Self.missing
+        }
+        // Asking twice is no mistake: the message is stopped.
+        guard moved || message.status == .cancelled else {
+            throw PosternError(
+                .conflict, "the message is \(message.status.rawValue), and only what has not left can be cancelled",
+                fix: "Read the message's status; what is in flight or has ended stays as it is.")
+        }
+        return Self.one(message)
+    }
+
+    @Sendable private func retry(_ call: Call) async throws -> Response {
+        let id = try call.id(MessageKind.self)
+        let event = event(.retried, by: call)
+        let deadline = clock.now().adding(seconds: lifetime)
+        guard let (message, moved) = try await messages.retry(id, in: call.vault, event: event, deadline: deadline)
+        else { throw Self.missing }
+        guard moved else {
+            throw PosternError(
+                .conflict, "the message is \(message.status.rawValue), and cannot be sent again",
+                fix: "Only what is queued, bounced, failed, expired or cancelled can be; submit a new message instead.")
+        }
+        signal.notify()
+        return Self.one(message)
+    }
+
+    private func event(_ type: EventType, by call: Call) -> MessageEvent {
+        var writer = JSONWriter()
+        writer.object { writer in writer.member("by", call.caller.label) }
+        return MessageEvent(id: ids.next(), type: type, at: clock.now(), detail: Foreign(writer.text))
+    }
+
+    private static let missing = PosternError(.notFound, "there is no such message in this vault")
+
+    private static func one(_ message: Message) -> Response {
+        .json { writer in writer.object { writer in write(message, to: &writer) } }
+    }
+
+    private static func write(_ message: Message, to writer: inout JSONWriter) {
+        writer.member("id", message.id.text)
+        writer.member("correlation_id", message.correlation.text)
+        writer.member("vault", message.vault.text)
+        writer.member("caller", message.callerLabel)
+        writer.member("caller_id", message.callerID)
+        writer.member("door", message.door.rawValue)
+        writer.member("from", message.sender)
+        writer.member("recipient", message.recipient)
+        writer.member("subject", message.subject)
+        writer.member("status", message.status.rawValue)
+        writer.member("route", message.route.rawValue)
+        writer.member("tags", message.tags)
+        writer.member("size", message.size)
+        writer.member("attempts", message.attempts)
+        writer.member("last_reply", message.lastReply)
+        writer.member("send_at", message.sendAt)
+        writer.member("deadline_at", message.deadline)
+        writer.member("created_at", message.createdAt)
+        writer.member("updated_at", message.updatedAt)
+    }
+
+    private static func write(_ event: MessageEvent, to writer: inout JSONWriter) {
+        // An event's detail was written by us; whatever foreign words stand in it are JSON strings.
+        let detail = event.detail.flatMap { try? JSONParser.parse($0.asData()) } ?? .object(JSONObject())
+        writer.object { writer in
+            writer.member("id", event.id.text)
+            writer.member("type", event.type.rawValue)
+            writer.member("at", event.at)
+            writer.member("attempt", event.attempt)
+            writer.member("route", event.route?.rawValue)
+            writer.member("detail", detail)
+        }
+    }
+}

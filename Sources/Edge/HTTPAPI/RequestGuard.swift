@@ -1,0 +1,81 @@
+// The outermost middleware: request ids, errors in the product's own form, and a line in metrics and log for each request.
+
+import HTTPTypes
+import Hummingbird
+import Logging
+import Metrics
+import Model
+import SQL
+import Sealing
+import Store
+
+struct RequestGuard: RouterMiddleware {
+    typealias Context = APIContext
+
+    let documentation: String
+
+    func handle(
+        _ request: Request,
+        context: APIContext,
+        next: (Request, APIContext) async throws -> Response
+    ) async throws -> Response {
+        var context = context
+        context.requestID = Self.requestID(request)
+        var response: Response
+        do {
+            response = try await next(request, context)
+        } catch {
+            let problem = Self.problem(error)
+            if problem.code == .internalError {
+                context.logger.error(
+                    "a request failed", metadata: ["error": "\(error)", "request_id": "\(context.requestID)"])
+            }
+            response = .problem(
+                problem, requestID: context.requestID, docs: "\(documentation)#\(problem.code.rawValue)")
+        }
+        response.headers[.requestID] = context.requestID
+        // A browser that shows an answer must neither guess its type nor run anything in it.
+        response.headers[.xContentTypeOptions] = "nosniff"
+        Counter(
+            label: "postern_http_requests_total",
+            dimensions: [
+                ("method", Self.method(request.method)), ("route", context.endpointPath ?? "none"),
+                ("status", String(response.status.code)),
+            ]
+        ).increment()
+        return response
+    }
+
+    /// The caller's own id where it is a short printable word, else a new one.
+    private static func requestID(_ request: Request) -> String {
+        if let given = request.headers[.requestID], (1...128).contains(given.utf8.count),
+            given.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        {
+            return given
+        }
+        return "req_\(RandomToken.text(16))"
+    }
+
+    /// Methods that a stranger makes up must not become labels.
+    private static func method(_ method: HTTPRequest.Method) -> String {
+        [.get, .head, .post, .put, .patch, .delete].contains(method) ? method.rawValue : "other"
+    }
+
+    private static func problem(_ error: any Error) -> PosternError {
+        guard let error = error as? HTTPError else { return PosternError(describing: error) }
+        switch error.status {
+        case .notFound: return PosternError(.notFound, "there is nothing at this path")
+        case .methodNotAllowed: return PosternError(.methodNotAllowed, "the path does not take this method")
+        case .contentTooLarge: return PosternError(.messageTooLarge, "the body is too large")
+        case let status where status.kind == .clientError:
+            return PosternError(.validationFailed, error.body ?? "the request cannot be understood")
+        default: return PosternError(.internalError, "an unexpected error happened")
+        }
+    }
+}
+
+extension HTTPField.Name {
+    static let requestID = HTTPField.Name("X-Request-Id")!
+    static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
+    static let idempotencyReplayed = HTTPField.Name("Idempotency-Replayed")!
+}

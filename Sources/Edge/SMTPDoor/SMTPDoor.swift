@@ -1,0 +1,159 @@
+// The SMTP door: what the protocol hands over goes the same straight line as a submission by HTTP.
+
+package import Gate
+package import Logging
+import MIME
+import Mapping
+import Metrics
+import Model
+package import NIOCore
+package import Outbox
+import Policy
+package import SMTP
+package import SMTPServer
+import Sealing
+import Store
+package import Vaults
+
+package struct SMTPDoor: SMTPServerDelegate {
+    private let pipeline: SendPipeline
+    private let authenticator: Authenticator
+    private let vaults: VaultDirectory
+    private let logger: Logger
+
+    package init(pipeline: SendPipeline, authenticator: Authenticator, vaults: VaultDirectory, logger: Logger) {
+        self.pipeline = pipeline
+        self.authenticator = authenticator
+        self.vaults = vaults
+        self.logger = logger
+    }
+
+    package func authenticate(
+        _ attempt: SMTPAuthentication,
+        connection: SMTPConnectionInfo
+    ) async -> SMTPAuthenticationResult {
+        guard attempt.authorizationID.isEmpty || attempt.authorizationID == attempt.username,
+            let password = String(validating: attempt.password, as: UTF8.self)
+        else { return .refused(.badCredentials) }
+        do {
+            let caller = try await authenticator.authenticate(username: attempt.username, password: Secret(password))
+            // Reading the settings now means that MAIL, which cannot wait, finds them in memory.
+            let settings = try await vaults.snapshot(of: caller.vault).settings
+            guard try settings.require(Settings.inboundSMTPEnabled) else {
+                throw PosternError(.forbidden, "the vault does not take mail by SMTP")
+            }
+            return .accepted(identity: caller)
+        } catch {
+            let error = PosternError(describing: error)
+            logger.info(
+                "an SMTP sign-in was refused",
+                metadata: ["address": "\(connection.remoteAddress)", "code": "\(error.code.rawValue)"])
+            switch error.code {
+            case .unauthorized: return .refused(.badCredentials)
+            case .forbidden: return .refused(SMTPReply(535, EnhancedCode(5, 7, 1), error.detail.asciiLine))
+            default: return .refused(.authenticationUnavailable)
+            }
+        }
+    }
+
+    package func mail(_ reversePath: SMTPReversePath, connection: SMTPConnectionInfo) -> SMTPReply? {
+        guard let caller = connection.identity as? Caller, authenticator.isStillValid(caller) else {
+            return SMTPReply(530, EnhancedCode(5, 7, 0), "Sign in with AUTH first, with a login that still exists")
+        }
+        guard !reversePath.address.isEmpty else {
+            return SMTPReply(550, EnhancedCode(5, 7, 1), "Give a sender's address: reports are not taken here")
+        }
+        guard let sender = try? EmailAddress(parsing: reversePath.address) else {
+            return SMTPReply(
+                553, EnhancedCode(5, 1, 7), "Give the sender as <name@domain>, with a fully qualified domain")
+        }
+        guard let vault = vaults.cachedSnapshot(of: caller.vault) else { return nil }
+        do throws(PosternError) {
+            try SenderDomainRule().check(
+                sender, as: "the sender", PolicyContext(caller: caller, settings: vault.settings))
+            return nil
+        } catch {
+            return Self.reply(to: error)
+        }
+    }
+
+    package func recipient(
+        _ recipient: SMTPRecipient,
+        transaction: SMTPTransaction,
+        connection: SMTPConnectionInfo
+    ) -> SMTPReply? {
+        guard (try? EmailAddress(parsing: recipient.address)) != nil else {
+            return SMTPReply(
+                553, EnhancedCode(5, 1, 3), "Give the recipient as <name@domain>, with a fully qualified domain")
+        }
+        return nil
+    }
+
+    package func message(
+        _ transaction: SMTPTransaction,
+        data: ByteBuffer,
+        connection: SMTPConnectionInfo
+    ) async -> SMTPReply {
+        guard let caller = connection.identity as? Caller else {
+            return SMTPReply(530, EnhancedCode(5, 7, 0), "Sign in with AUTH first")
+        }
+        do {
+            let raw = RawSubmission(
+                bytes: Array(data.readableBytesView),
+                sender: try EmailAddress(parsing: transaction.reversePath.address),
+                recipients: try transaction.recipients.map { try EmailAddress(parsing: $0.address) },
+                trace: .init(
+                    hello: connection.hello, address: connection.remoteAddress,
+                    protocolName: transaction.protocolName, hasCheckedLines: true))
+            let receipt = try await pipeline.submit(
+                .mime(raw), by: caller, through: .smtp, idempotency: try Self.idempotency(raw))
+            let more = receipt.entries.count > 1 ? " and \(receipt.entries.count - 1) more" : ""
+            return SMTPReply(
+                250, EnhancedCode(2, 0, 0), "Ok: queued as \(receipt.entries[0].id)\(more) (\(receipt.correlation))")
+        } catch {
+            let error = PosternError(describing: error)
+            if error.code == .internalError {
+                logger.error("a submission by SMTP failed", metadata: ["error": "\(error)"])
+            }
+            return Self.reply(to: error)
+        }
+    }
+
+    package func connectionOpened(_ connection: SMTPConnectionInfo) {
+        Meter(label: "postern_smtp_connections").increment()
+    }
+
+    package func connectionClosed(_ connection: SMTPConnectionInfo, reason: SMTPCloseReason) {
+        Meter(label: "postern_smtp_connections").decrement()
+        logger.debug(
+            "an SMTP connection ended",
+            metadata: ["address": "\(connection.remoteAddress)", "reason": "\(reason)"])
+    }
+
+    private static func idempotency(_ raw: RawSubmission) throws(PosternError) -> IdempotencyKey? {
+        guard let key = MIMEDialect.idempotencyKey(in: raw.bytes) else { return nil }
+        return IdempotencyKey(key: try IdempotencyKey.checked(key), digest: raw.digest)
+    }
+
+    private static func reply(to error: PosternError) -> SMTPReply {
+        let (category, subject, detail) = error.code.entry.smtpEnhanced
+        return SMTPReply(
+            error.code.entry.smtpCode, EnhancedCode(category, subject, detail),
+            [error.detail.asciiLine, error.fix.asciiLine, error.code.rawValue])
+    }
+}
+
+extension String {
+    /// A reply's text is one line of printable ASCII (RFC 5321 §4.2) of a length that every client takes.
+    fileprivate var asciiLine: String {
+        var line: [UInt8] = []
+        for scalar in unicodeScalars.prefix(400) {
+            switch scalar {
+            case "…": line += Array("...".utf8)
+            case " "..."~": line.append(UInt8(scalar.value))
+            default: line.append(UInt8(ascii: "?"))
+            }
+        }
+        return String(decoding: line, as: UTF8.self)
+    }
+}

@@ -1,0 +1,49 @@
+// Small services of the composition root: the database's end, the client's end, and the record of uses.
+
+import Gate
+import Logging
+import SMTPClient
+import SQL
+import ServiceLifecycle
+
+/// Closes the database after everything else has stopped: it stands first in the group, and groups stop from the end.
+struct DatabaseService: Service {
+    let database: any SQLDatabase
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await database.close()
+    }
+}
+
+struct SMTPClientService: Service {
+    let pool: SMTPClientPool
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await pool.shutdown()
+    }
+}
+
+/// Writes down once a minute, and at the end, when keys and logins were last used.
+struct UseRecorder: Service {
+    let authenticator: Authenticator
+    let logger: Logger
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                try? await Task.sleep(for: .seconds(60))
+                await record()
+            }
+        }
+    }
+
+    private func record() async {
+        do {
+            try await authenticator.flushUses()
+        } catch {
+            logger.warning("uses could not be written down", metadata: ["error": "\(error)"])
+        }
+    }
+}

@@ -1,0 +1,234 @@
+// The composition root: builds everything from the configuration and hands out the services in the order of dependence.
+// `serve`, `quickstart` and integration tests call it.
+
+import Delivery
+import Environment
+import FoundationEssentials
+import Gate
+import HTTPAPI
+import Hummingbird
+import Logging
+import Mapping
+import Model
+import NIOPosix
+import Outbox
+import Policy
+import Prometheus
+import SMTP
+import SMTPClient
+import SMTPDoor
+import SMTPServer
+import SQL
+import SQLite
+import Sealing
+import ServiceLifecycle
+import Store
+import Synchronization
+import Vaults
+
+struct Instance: Sendable {
+    let configuration: InstanceConfiguration
+    let database: any SQLDatabase
+    let vaults: VaultDirectory
+    let callers: CallerDirectory
+    let authenticator: Authenticator
+    let addresses = Addresses()
+    /// In the order of dependence; they stop in reverse.
+    let services: [any Service]
+
+    /// Where the doors are, known once they are open.
+    final class Addresses: Sendable {
+        private let ports = Mutex<(http: Int?, smtp: Int?, smtpTLS: Int?)>((nil, nil, nil))
+
+        var http: Int? { ports.withLock { $0.http } }
+        var smtp: Int? { ports.withLock { $0.smtp } }
+        var smtpTLS: Int? { ports.withLock { $0.smtpTLS } }
+
+        func setHTTP(_ port: Int) { ports.withLock { $0.http = port } }
+        func setSMTP(_ port: Int) { ports.withLock { $0.smtp = port } }
+        func setSMTPTLS(_ port: Int) { ports.withLock { $0.smtpTLS = port } }
+    }
+
+    /// Opens the database, brings its schema up to date, and builds the instance. Nothing listens yet.
+    /// - Parameters:
+    ///   - directory: holds the lock on the data directory.
+    ///   - certificate: `nil` leaves the SMTP doors without TLS.
+    /// - Throws: `StartError`, `SQLError`, `SealingError`.
+    static func open(
+        _ configuration: InstanceConfiguration,
+        masterKey: SealingKey,
+        directory: DataDirectory,
+        certificate: CertificateStore?,
+        metrics: PrometheusRegistry,
+        logger: Logger
+    ) async throws -> Instance {
+        let database = try SQLiteDatabase(path: configuration.databasePath)
+        for step in try await Migrator(database: database).migrate() {
+            logger.info("schema step \(step.number): \(step.name)")
+        }
+        let clock = SystemClock()
+        let process = try await ProcessLease(database: database, clock: clock, logger: logger)
+        return try await Instance(
+            configuration, database, process, masterKey, directory, certificate, metrics, clock, logger)
+    }
+
+    private init(
+        _ configuration: InstanceConfiguration,
+        _ database: any SQLDatabase,
+        _ process: ProcessLease,
+        _ masterKey: SealingKey,
+        _ directory: DataDirectory,
+        _ certificate: CertificateStore?,
+        _ metrics: PrometheusRegistry,
+        _ clock: SystemClock,
+        _ logger: Logger
+    ) async throws {
+        let ids = IdentifierGenerator(process: process.number, clock: clock)
+        let hostname = configuration.hostname ?? ProcessInfo.processInfo.hostName
+        let vaults = VaultDirectory(
+            database: database, masterKey: masterKey, instanceDefaults: configuration.settingDefaults, clock: clock,
+            ids: ids)
+        try await vaults.verifyMasterKey()
+        let outbox = OutboxRepository(database: database, owner: process.owner)
+        // The lock on the data directory says that whoever held a lease before is gone.
+        try await outbox.releaseOthers()
+        let authenticator = Authenticator(database: database, clock: clock)
+        let callers = CallerDirectory(database: database, authenticator: authenticator, clock: clock, ids: ids)
+        let signal = OutboxSignal()
+        let disk = DiskSpace(
+            path: directory.path, minimum: UInt64(configuration.minFreeDiskBytes), clock: clock)
+        let pipeline = SendPipeline(
+            configuration: SendPipeline.Configuration(
+                limits: MappingLimits(
+                    messageBytes: configuration.maxMessageBytes, recipients: configuration.maxRecipients),
+                hostname: hostname, lifetime: configuration.delivery.deadline,
+                isLiveSendEnabled: configuration.isLiveSendEnabled),
+            database: database, vaults: vaults, gate: Gate(), policy: .standard, disk: disk, signal: signal,
+            clock: clock, ids: ids)
+        let client = SMTPClientPool(
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+            configuration: Self.client(configuration.delivery), logger: logger)
+        let smarthost = SmarthostRoute(
+            client: client, vaults: vaults, database: database, hostname: hostname,
+            trustRootsPEM: try Self.trustRoots(configuration.delivery))
+        let dispatcher = Dispatcher(
+            configuration: DispatcherConfiguration(
+                retry: RetrySchedule(
+                    initial: configuration.delivery.retryInitial, maximum: configuration.delivery.retryMaximum),
+                isLiveSendEnabled: configuration.isLiveSendEnabled),
+            routes: [.shadow: ShadowRoute(), .smarthost: smarthost], database: database, owner: process.owner,
+            signal: signal, clock: clock, ids: ids, logger: logger)
+        let watchdog = Watchdog(database: database, interval: 5, clock: clock, ids: ids, logger: logger)
+
+        var services: [any Service] = [
+            DatabaseService(database: database), process, SMTPClientService(pool: client),
+            UseRecorder(authenticator: authenticator, logger: logger), dispatcher, watchdog,
+        ]
+        if let certificate { services.append(certificate) }
+        if configuration.isGatewayEnabled, configuration.isInboundSMTPEnabled {
+            let door = SMTPDoor(pipeline: pipeline, authenticator: authenticator, vaults: vaults, logger: logger)
+            services += Self.smtpDoors(configuration, door, certificate, hostname, addresses, logger)
+        }
+        let api = HTTPAPI(
+            configuration: HTTPAPI.Configuration(
+                host: configuration.http.host, port: configuration.http.port,
+                publicURL: Self.publicURL(configuration), isGatewayEnabled: configuration.isGatewayEnabled,
+                idleTimeout: configuration.http.idleTimeout, connections: configuration.http.connections),
+            services: HTTPAPI.Services(
+                pipeline: pipeline, database: database, vaults: vaults, callers: callers,
+                authenticator: authenticator, gate: Gate(),
+                readiness: Readiness(database: database, outbox: outbox, disk: disk), signal: signal, clock: clock,
+                ids: ids, metrics: { metrics.exposition() }))
+        services.append(api.application(logger: logger) { [addresses] port in addresses.setHTTP(port) })
+
+        self.configuration = configuration
+        self.database = database
+        self.vaults = vaults
+        self.callers = callers
+        self.authenticator = authenticator
+        self.services = services
+    }
+
+    static func publicURL(_ configuration: InstanceConfiguration) -> String {
+        configuration.http.publicURL ?? "http://\(configuration.http.host):\(configuration.http.port)"
+    }
+
+    private static func smtpDoors(
+        _ configuration: InstanceConfiguration,
+        _ door: SMTPDoor,
+        _ certificate: CertificateStore?,
+        _ hostname: String,
+        _ addresses: Addresses,
+        _ logger: Logger
+    ) -> [any Service] {
+        var limits = SMTPServerLimits()
+        limits.messageSize = configuration.maxMessageBytes
+        limits.discardedOctets = configuration.maxMessageBytes
+        limits.recipients = configuration.maxRecipients
+        limits.connections = configuration.smtp.connections
+        limits.connectionsPerAddress = configuration.smtp.connectionsPerAddress
+        limits.commandTimeout = .seconds(Int64(configuration.smtp.idleTimeout))
+        let limiter = SMTPConnectionLimiter(limits)
+        func server(_ mode: SMTPServerConfiguration.Mode, _ port: Int) -> SMTPServer {
+            var server = SMTPServerConfiguration(
+                host: configuration.smtp.host, port: port, mode: mode, hostname: hostname
+            ) { certificate?.context }
+            server.greeting = "ESMTP Postern"
+            server.allowCleartextAuthOnLoopback = true
+            server.limits = limits
+            server.shutdownDeadline = .seconds(12)
+            return SMTPServer(configuration: server, delegate: door, limiter: limiter, logger: logger)
+        }
+        let submission = server(certificate == nil ? .plain : .startTLS, configuration.smtp.port)
+        var services: [any Service] = [
+            SMTPListener(server: submission, onBound: addresses.setSMTP)
+        ]
+        if certificate != nil {
+            let submissions = server(.implicitTLS, configuration.smtp.tlsPort)
+            services.append(SMTPListener(server: submissions, onBound: addresses.setSMTPTLS))
+        }
+        return services
+    }
+
+    private static func client(_ delivery: InstanceConfiguration.Delivery) -> SMTPClientConfiguration {
+        var client = SMTPClientConfiguration()
+        if let cap = delivery.clientTimeout { client.timeouts = client.timeouts.capped(at: .seconds(cap)) }
+        return client
+    }
+
+    private static func trustRoots(_ delivery: InstanceConfiguration.Delivery) throws -> String? {
+        guard let path = delivery.trustRootsFile else { return nil }
+        guard let text = ConfigurationOptions.text(at: path) else {
+            throw StartError(description: "POSTERN_TLS_CA_FILE: \(path) cannot be read")
+        }
+        return text
+    }
+}
+
+/// An SMTP server that says where it listens.
+struct SMTPListener: Service {
+    let server: SMTPServer
+    let onBound: @Sendable (Int) -> Void
+
+    func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await server.run() }
+            if let port = try? await server.boundPort { onBound(port) }
+            try await group.waitForAll()
+        }
+    }
+}
+
+extension SMTPClientTimeouts {
+    fileprivate func capped(at cap: Duration) -> SMTPClientTimeouts {
+        var timeouts = self
+        for path in [
+            \SMTPClientTimeouts.connect, \.greeting, \.command, \.handshake, \.mail, \.rcpt, \.dataInitiation,
+            \.dataBlock,
+            \.finalDot,
+        ] {
+            timeouts[keyPath: path] = min(timeouts[keyPath: path], cap)
+        }
+        return timeouts
+    }
+}

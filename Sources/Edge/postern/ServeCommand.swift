@@ -1,0 +1,71 @@
+// Runs a server from its configuration.
+
+import ArgumentParser
+import Environment
+import Logging
+import Metrics
+import Prometheus
+import ServiceLifecycle
+import UnixSignals
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Run the server.",
+        discussion: """
+            Reads the environment, then --config FILE or postern.env. Anything wrong or unknown stops the start, with one \
+            message that lists all of it. SIGTERM drains and ends within 30 seconds.
+
+            Example:  postern serve --config /etc/postern/postern.env
+            """)
+
+    @OptionGroup var options: ConfigurationOptions
+
+    func run() async throws {
+        let configuration = try options.load()
+        try configuration.checkExposure()
+        let logger = Startup.logger(configuration)
+        let metrics = Startup.metrics()
+        let directory = try DataDirectory(path: configuration.dataDirectory)
+        let key = try DataDirectory.masterKey(configuration, makesOne: false)
+        var certificate: CertificateStore?
+        if let certificatePath = configuration.tlsCertificate, let keyPath = configuration.tlsKey {
+            certificate = try CertificateStore(certificatePath: certificatePath, keyPath: keyPath, logger: logger)
+        }
+        let instance = try await Instance.open(
+            configuration, masterKey: key, directory: directory, certificate: certificate, metrics: metrics,
+            logger: logger)
+        try await Startup.run(instance.services, logger)
+        withExtendedLifetime(directory) {}
+    }
+}
+
+enum Startup {
+    /// Logs to standard error: standard output belongs to the card and to what commands answer.
+    static func logger(_ configuration: InstanceConfiguration) -> Logger {
+        let level = Logger.Level(rawValue: configuration.logLevel) ?? .info
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = level
+            return handler
+        }
+        return Logger(label: "postern")
+    }
+
+    static func metrics() -> PrometheusRegistry {
+        let registry = PrometheusRegistry()
+        registry.help("postern_submissions_total", "Submissions by door and outcome.")
+        registry.help("postern_http_requests_total", "HTTP requests by method, route and status.")
+        registry.help("postern_smtp_connections", "SMTP connections open now.")
+        MetricsSystem.bootstrap(registry)
+        return registry
+    }
+
+    /// Runs until SIGTERM or SIGINT, then lets what is in flight finish, within 30 seconds.
+    static func run(_ services: [any Service], _ logger: Logger) async throws {
+        var configuration = ServiceGroupConfiguration(
+            services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(27)
+        configuration.maximumCancellationDuration = .seconds(2)
+        try await ServiceGroup(configuration: configuration).run()
+    }
+}

@@ -1,0 +1,74 @@
+// One message on its way out: the envelope and the bytes, exactly as they are to arrive.
+
+package import NIOCore
+
+package struct SMTPOutgoing: Sendable {
+    /// The reverse path without angle brackets; `""` is the null sender of bounces.
+    package var sender: String
+    /// Forward paths without angle brackets. One transaction each `SMTPClientLimits.recipientsPerTransaction`.
+    package var recipients: [String]
+    /// The message (RFC 5322): CRLF line ends, no dot-stuffing. A bare CR, bare LF or NUL makes the message
+    /// undeliverable, for passing it on is how mail is smuggled.
+    package var data: ByteBuffer
+    /// Set when the message has header fields in UTF-8 (RFC 6531 §3.1); addresses are looked at anyway.
+    package var needsSMTPUTF8: Bool
+    /// ENVID of RFC 3461 §4.4, unencoded. It and the next three are passed on only to peers that offer DSN.
+    package var envid: String?
+    /// RET of RFC 3461 §4.3: what a failure report is to return.
+    package var ret: SMTPReturnedContent?
+    /// NOTIFY of RFC 3461 §4.1, for all recipients.
+    package var notify: SMTPNotifyConditions?
+    /// ORCPT of RFC 3461 §4.2, unencoded (`rfc822;user@example.com`), one a recipient, or empty for none at all.
+    package var originalRecipients: [String?]
+
+    package init(
+        sender: String,
+        recipients: [String],
+        data: ByteBuffer,
+        needsSMTPUTF8: Bool = false,
+        envid: String? = nil,
+        ret: SMTPReturnedContent? = nil,
+        notify: SMTPNotifyConditions? = nil,
+        originalRecipients: [String?] = []
+    ) {
+        precondition(
+            originalRecipients.isEmpty || originalRecipients.count == recipients.count,
+            "original recipients are given for all recipients or for none"
+        )
+        self.sender = sender
+        self.recipients = recipients
+        self.data = data
+        self.needsSMTPUTF8 = needsSMTPUTF8
+        self.envid = envid
+        self.ret = ret
+        self.notify = notify
+        self.originalRecipients = originalRecipients
+    }
+}
+
+/// RET (RFC 3461 §4.3).
+package enum SMTPReturnedContent: String, Hashable, Sendable {
+    case full = "FULL"
+    case headers = "HDRS"
+}
+
+/// NOTIFY (RFC 3461 §4.1). The empty set is `NEVER`.
+package struct SMTPNotifyConditions: OptionSet, Hashable, Sendable {
+    package let rawValue: UInt8
+
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    package static let success = SMTPNotifyConditions(rawValue: 1)
+    package static let failure = SMTPNotifyConditions(rawValue: 2)
+    package static let delay = SMTPNotifyConditions(rawValue: 4)
+    package static let never: SMTPNotifyConditions = []
+
+    var parameter: String {
+        if isEmpty { return "NEVER" }
+        var words: [String] = []
+        if contains(.success) { words.append("SUCCESS") }
+        if contains(.failure) { words.append("FAILURE") }
+        if contains(.delay) { words.append("DELAY") }
+        return words.joined(separator: ",")
+    }
+}
