@@ -76,6 +76,8 @@ let package = Package(
     ],
     targets: [
         // Wire
+        .target(name: "CGlibcShims", path: "Sources/Wire/CGlibcShims"),
+        .target(name: "CSQLiteShims", path: "Sources/Wire/CSQLiteShims", linkerSettings: [.linkedLibrary("sqlite3")]),
         target("JSON", .wire),
         target("MIME", .wire),
         target("SMTP", .wire, [nioCore]),
@@ -85,7 +87,7 @@ let package = Package(
         target(
             "SQLite", .wire,
             [
-                "SQL", .product(name: "GRDB", package: "GRDB.swift"),
+                "CSQLiteShims", "SQL", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
         target("Sealing", .wire, [crypto, .product(name: "CryptoExtras", package: "swift-crypto")]),
@@ -129,7 +131,7 @@ let package = Package(
         .executableTarget(
             name: "postern",
             dependencies: [
-                "Delivery", "Gate", "HTTPAPI", "JSON", "MIME", "Mapping", "Model", "Outbox", "Policy", "Prometheus",
+                "CGlibcShims", "Delivery", "Gate", "HTTPAPI", "JSON", "MIME", "Mapping", "Model", "Outbox", "Policy", "Prometheus",
                 "SMTPDoor", "SMTPServer", "SMTPClient", "SQL", "SQLite", "Sealing", "Environment", "Store", "Vaults",
                 hummingbird,
                 logging, metrics, lifecycle, signals, nioCore, nioPosix, nioSSL, crypto,

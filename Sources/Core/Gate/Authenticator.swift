@@ -59,13 +59,19 @@ package final class Authenticator: Sendable {
         }
         let user = try await users.find(username: username)
         // A name that nobody has costs the same time as a wrong password.
-        guard try await verifier.matches(password, hash: user?.passwordHash), let user else { throw Self.badLogin }
-        state.withLock { state in
-            state.userUses[user.id] = now
-            guard state.generation == generation else { return }
-            if state.logins.count >= Self.cacheLimit { state.logins = [:] }
-            state.logins[username] = (code, user)
+        let matches = try await verifier.matches(password, hash: user?.passwordHash) { [self] in
+            guard let known = state.withLock({ $0.logins[username] }) else { return false }
+            return known.user.id == user?.id && constantTimeEquals(known.code, code)
+        } remember: { [self] in
+            guard let user else { return }
+            state.withLock { state in
+                guard state.generation == generation else { return }
+                if state.logins.count >= Self.cacheLimit { state.logins = [:] }
+                state.logins[username] = (code, user)
+            }
         }
+        guard matches, let user else { throw Self.badLogin }
+        state.withLock { $0.userUses[user.id] = now }
         return user.caller
     }
 

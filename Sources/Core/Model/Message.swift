@@ -76,6 +76,11 @@ package struct MessageEvent: Sendable {
         self.route = route
         self.detail = detail
     }
+
+    /// The same fact, of a message that has been attempted so often.
+    package func after(attempts: Int) -> MessageEvent {
+        MessageEvent(id: id, type: type, at: at, attempt: attempts, route: route, detail: detail)
+    }
 }
 
 /// A way out.

@@ -55,9 +55,14 @@ extension MessageRepository {
         in vault: VaultID,
         event: MessageEvent
     ) async throws -> (message: Message, moved: Bool)? {
-        try await change(
-            id, in: vault,
-            MessageMove(message: id, vault: vault, status: .cancelled, event: event, outbox: .remove))
+        try await database.write { connection in
+            guard let before = try Self.find(id, in: vault, connection) else { return nil }
+            let move = MessageMove(
+                message: id, vault: vault, status: .cancelled, event: event.after(attempts: before.attempts),
+                outbox: .remove)
+            let moved = try Self.apply(move, connection)
+            return try Self.find(id, in: vault, connection).map { ($0, moved) }
+        }
     }
 
     /// Puts a message that did not arrive into the outbox again, with a new deadline.
@@ -69,6 +74,7 @@ extension MessageRepository {
     ) async throws -> (message: Message, moved: Bool)? {
         try await database.write { connection in
             guard let before = try Self.find(id, in: vault, connection) else { return nil }
+            let event = event.after(attempts: before.attempts)
             // A message on its way is pulled forward; one that ended starts again.
             if before.status == .queued {
                 let pulled = try connection.execute(
@@ -90,17 +96,6 @@ extension MessageRepository {
                 WHERE id = \(id.text)
                 """)
             return try Self.find(id, in: vault, connection).map { ($0, true) }
-        }
-    }
-
-    private func change(
-        _ id: MessageID,
-        in vault: VaultID,
-        _ move: MessageMove
-    ) async throws -> (message: Message, moved: Bool)? {
-        try await database.write { connection in
-            let moved = try Self.apply(move, connection)
-            return try Self.find(id, in: vault, connection).map { ($0, moved) }
         }
     }
 

@@ -5,11 +5,13 @@ import Delivery
 import Environment
 import FoundationEssentials
 import Gate
+import Glibc
 import HTTPAPI
 import Hummingbird
 import Logging
 import Mapping
 import Model
+import NIOCore
 import NIOPosix
 import Outbox
 import Policy
@@ -139,7 +141,10 @@ struct Instance: Sendable {
                 authenticator: authenticator, gate: Gate(),
                 readiness: Readiness(database: database, outbox: outbox, disk: disk), signal: signal, clock: clock,
                 ids: ids, metrics: { metrics.exposition() }))
-        services.append(api.application(logger: logger) { [addresses] port in addresses.setHTTP(port) })
+        services.append(
+            Listener(
+                name: "POSTERN_HTTP_PORT", port: configuration.http.port,
+                service: api.application(logger: logger) { [addresses] port in addresses.setHTTP(port) }))
 
         self.configuration = configuration
         self.database = database
@@ -181,11 +186,16 @@ struct Instance: Sendable {
         }
         let submission = server(certificate == nil ? .plain : .startTLS, configuration.smtp.port)
         var services: [any Service] = [
-            SMTPListener(server: submission, onBound: addresses.setSMTP)
+            Listener(
+                name: "POSTERN_SMTP_PORT", port: configuration.smtp.port,
+                service: SMTPListener(server: submission, onBound: addresses.setSMTP))
         ]
         if certificate != nil {
             let submissions = server(.implicitTLS, configuration.smtp.tlsPort)
-            services.append(SMTPListener(server: submissions, onBound: addresses.setSMTPTLS))
+            services.append(
+                Listener(
+                    name: "POSTERN_SMTP_TLS_PORT", port: configuration.smtp.tlsPort,
+                    service: SMTPListener(server: submissions, onBound: addresses.setSMTPTLS)))
         }
         return services
     }
@@ -202,6 +212,21 @@ struct Instance: Sendable {
             throw StartError(description: "POSTERN_TLS_CA_FILE: \(path) cannot be read")
         }
         return text
+    }
+}
+
+/// A listening service whose failure names the port that could not be opened.
+private struct Listener<Base: Service>: Service {
+    let name: String
+    let port: Int
+    let service: Base
+
+    func run() async throws {
+        do {
+            try await service.run()
+        } catch let error as IOError {
+            throw StartError(description: "\(name) \(port) cannot be opened: \(String(cString: strerror(error.errnoCode)))")
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 // Runs a server from its configuration.
 
 import ArgumentParser
+import CGlibcShims
 import Environment
 import Logging
 import Metrics
@@ -42,6 +43,7 @@ struct ServeCommand: AsyncParsableCommand {
 enum Startup {
     /// Logs to standard error: standard output belongs to the card and to what commands answer.
     static func logger(_ configuration: InstanceConfiguration) -> Logger {
+        postern_tune_allocator(4)
         let level = Logger.Level(rawValue: configuration.logLevel) ?? .info
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)

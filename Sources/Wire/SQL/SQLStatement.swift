@@ -17,6 +17,9 @@ package struct SQLStatement: ExpressibleByStringInterpolation, Sendable {
     }
 
     package struct StringInterpolation: StringInterpolationProtocol {
+        /// Ready-made, because the accept path binds some sixty values a message.
+        private static let markers = (0..<64).map { "$\($0)" }
+
         fileprivate var text = ""
         fileprivate var values: [SQLValue] = []
 
@@ -29,8 +32,7 @@ package struct SQLStatement: ExpressibleByStringInterpolation, Sendable {
 
         package mutating func appendInterpolation(_ value: SQLValue) {
             values.append(value)
-            text += "$"
-            text += String(values.count)
+            text += values.count < Self.markers.count ? Self.markers[values.count] : "$\(values.count)"
         }
 
         package mutating func appendInterpolation(_ value: some SQLBindable) { appendInterpolation(value.sqlValue) }

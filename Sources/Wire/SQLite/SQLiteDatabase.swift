@@ -1,5 +1,6 @@
 // The embedded engine: GRDB's pool in WAL mode, one writer thread that commits for everyone at once.
 
+import CSQLiteShims
 import Dispatch
 import GRDB
 package import SQL
@@ -15,6 +16,7 @@ package final class SQLiteDatabase: SQLDatabase {
     /// Opens the database file, or makes it.
     /// - Throws: `SQLError` when it cannot be opened.
     package init(path: String) throws(SQLError) {
+        postern_sqlite_disable_memory_statistics()
         var configuration = Configuration()
         configuration.label = "postern.sqlite"
         configuration.busyMode = .timeout(10)
