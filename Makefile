@@ -13,11 +13,12 @@ SCRATCH ?= $(CURDIR)/.build
 endif
 
 # One set of flags for each scratch path: changing them would rebuild every dependency.
-DEBUG := --scratch-path $(SCRATCH)/debug --disable-index-store -Xswiftc -use-ld=lld
+DEBUG := --scratch-path $(SCRATCH)/build -Xswiftc -use-ld=lld
 RELEASE := -c release --scratch-path $(SCRATCH)/release -Xswiftc -use-ld=lld
 PYTHON := $(CACHE)/venv/bin/python
 SOURCES := Sources Tests Benchmarks Fuzz Package.swift
 ARGS ?=
+FUZZ_SECONDS ?= 60
 
 .PHONY: help run test unit acceptance build release fmt check reference bench fuzz docs clean
 
@@ -34,7 +35,7 @@ test: ## Install what is missing, check, build, and run every test
 	swift build $(DEBUG) --build-tests
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory unit
-	@$(MAKE) --no-print-directory fuzz SECONDS=$(or $(SECONDS_FUZZ),30)
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=30
 	@$(MAKE) --no-print-directory acceptance
 
 unit:
@@ -64,10 +65,10 @@ docs: ## Write the generated pages
 bench: ## Measure, beside peers in the same run
 	@scripts/bootstrap test
 	swift build $(RELEASE) --product postern
-	Benchmarks/run --binary $$(swift build $(RELEASE) --show-bin-path)/postern $(ARGS)
+	Benchmarks/run --postern $$(swift build $(RELEASE) --show-bin-path)/postern $(ARGS)
 
-fuzz: ## Fuzz each parser for SECONDS (60)
-	@for name in MIME SMTP; do Fuzz/run $$name $(or $(SECONDS),60) || exit 1; done
+fuzz: ## Fuzz each parser for FUZZ_SECONDS (60)
+	@for name in MIME SMTP; do Fuzz/run $$name $(FUZZ_SECONDS) || exit 1; done
 
 clean: ## Remove what was built in this clone
 	rm -rf .build data Benchmarks/.build

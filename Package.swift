@@ -32,11 +32,12 @@ func target(
     )
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+/// Fixtures are read from the source tree, so that a test names the very file.
+func tests(_ name: String, _ dependencies: [Target.Dependency] = [], hasFixtures: Bool = false) -> Target {
     .testTarget(
         name: "\(name)Tests",
         dependencies: [.init(stringLiteral: name)] + dependencies,
-        resources: resources,
+        exclude: hasFixtures ? ["Fixtures"] : [],
         swiftSettings: settings
     )
 }
@@ -144,5 +145,8 @@ let package = Package(
             resources: [.embedInCode("quickstart.env")],
             swiftSettings: settings
         ),
+
+        // Tests
+        tests("MIME", hasFixtures: true),
     ]
 )

@@ -47,7 +47,7 @@ package struct RawSubmission: Sendable {
 
 package enum MIMEDialect {
     /// Fields that go no further than here: Bcc is a secret, the others are addressed to us or only valid on delivery.
-    private static let removed = ["bcc", "return-path", "idempotency-key"]
+    private static let removed = ["bcc", "resent-bcc", "return-path", "idempotency-key"]
 
     /// - Throws: `malformed_message`, `message_too_large`, `too_many_recipients`, `validation_failed` or `setting_unset`.
     package static func map(_ raw: RawSubmission, _ context: MappingContext) throws(PosternError) -> MappedSubmission {

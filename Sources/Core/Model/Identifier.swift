@@ -36,6 +36,8 @@ package enum EventKind: IdentifierKind { package static let prefix = "evt_" }
 package enum CorrelationKind: IdentifierKind { package static let prefix = "cor_" }
 package enum PayloadKind: IdentifierKind { package static let prefix = "pay_" }
 package enum PoolKind: IdentifierKind { package static let prefix = "pool_" }
+/// One HTTP request, in its answer and in the log.
+package enum RequestKind: IdentifierKind { package static let prefix = "req_" }
 
 package typealias VaultID = Identifier<VaultKind>
 package typealias KeyID = Identifier<KeyKind>

@@ -98,19 +98,40 @@ package struct HTTPAPI: Sendable {
     }
 
     package func router() -> Router<APIContext> {
-        let router = Router(context: APIContext.self, options: [])
-        router.middlewares.add(RequestGuard(documentation: "\(configuration.publicURL)/docs/errors"))
-        addOpenPaths(to: router)
+        let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
+        router.middlewares.add(RequestGuard(documentation: "\(configuration.publicURL)/docs/errors", ids: services.ids))
+        var methods: [String: [HTTPRequest.Method]] = [:]
+        for open in openPaths {
+            methods[open.path] = [.get]
+            router.get(RouterPath(open.path)) { _, _ in await open.handle() }
+        }
         let credentials = CredentialReader(authenticator: services.authenticator, vaults: services.vaults)
         let gate = services.gate
         for endpoint in endpoints where configuration.isGatewayEnabled || !endpoint.isGateway {
+            methods[endpoint.path, default: []].append(endpoint.method)
             router.on(RouterPath(endpoint.path), method: endpoint.method) { request, context in
                 let caller = try await credentials.caller(of: request, accepting: endpoint.credentials)
                 try gate.authorize(caller, endpoint.action, in: caller.vault)
                 return try await endpoint.handle(Call(request: request, context: context, caller: caller))
             }
         }
+        for (path, known) in methods { Self.refuseOtherMethods(than: known, at: path, in: router) }
         return router
+    }
+
+    /// A path that is there with another method is no 404 (RFC 9110 §15.5.6).
+    private static func refuseOtherMethods(
+        than methods: [HTTPRequest.Method],
+        at path: String,
+        in router: Router<APIContext>
+    ) {
+        let allowed = methods.contains(.get) ? methods + [.head] : methods
+        let allow = allowed.map(\.rawValue).sorted().joined(separator: ", ")
+        for method in [HTTPRequest.Method.get, .head, .post, .put, .patch, .delete] where !allowed.contains(method) {
+            router.on(RouterPath(path), method: method) { _, _ -> Response in
+                throw HTTPError(.methodNotAllowed, headers: [.allow: allow])
+            }
+        }
     }
 
     var endpoints: [Endpoint] {
@@ -132,15 +153,20 @@ package struct HTTPAPI: Sendable {
     }
 
     /// Paths that need no credentials: they show nothing of any vault.
-    private func addOpenPaths(to router: Router<APIContext>) {
-        router.get("/healthz") { _, _ in Response.json { writer in writer.object { $0.member("status", "ok") } } }
-        router.get("/readyz") { [readiness = services.readiness] _, _ in await readiness.response() }
-        router.get("/metrics") { [metrics = services.metrics] _, _ in
-            Response(
-                status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
-                body: ResponseBody(byteBuffer: ByteBuffer(bytes: metrics())))
-        }
-        router.get("/openapi.json") { _, _ in Response.json(PackageResources.openapi_json) }
-        router.get("/docs/errors") { _, _ in ErrorPage.response }
+    private var openPaths: [(path: String, handle: @Sendable () async -> Response)] {
+        [
+            ("/healthz", { Response.json { writer in writer.object { $0.member("status", "ok") } } }),
+            ("/readyz", { [readiness = services.readiness] in await readiness.response() }),
+            (
+                "/metrics",
+                { [metrics = services.metrics] in
+                    Response(
+                        status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+                        body: ResponseBody(byteBuffer: ByteBuffer(bytes: metrics())))
+                }
+            ),
+            ("/openapi.json", { Response.json(PackageResources.openapi_json) }),
+            ("/docs/errors", { ErrorPage.response }),
+        ]
     }
 }

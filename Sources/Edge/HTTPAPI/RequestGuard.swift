@@ -6,13 +6,13 @@ import Logging
 import Metrics
 import Model
 import SQL
-import Sealing
 import Store
 
 struct RequestGuard: RouterMiddleware {
     typealias Context = APIContext
 
     let documentation: String
+    let ids: IdentifierGenerator
 
     func handle(
         _ request: Request,
@@ -20,7 +20,7 @@ struct RequestGuard: RouterMiddleware {
         next: (Request, APIContext) async throws -> Response
     ) async throws -> Response {
         var context = context
-        context.requestID = Self.requestID(request)
+        context.requestID = requestID(request)
         var response: Response
         do {
             response = try await next(request, context)
@@ -32,6 +32,7 @@ struct RequestGuard: RouterMiddleware {
             }
             response = .problem(
                 problem, requestID: context.requestID, docs: "\(documentation)#\(problem.code.rawValue)")
+            if let allow = (error as? HTTPError)?.headers[.allow] { response.headers[.allow] = allow }
         }
         response.headers[.requestID] = context.requestID
         // A browser that shows an answer must neither guess its type nor run anything in it.
@@ -47,13 +48,14 @@ struct RequestGuard: RouterMiddleware {
     }
 
     /// The caller's own id where it is a short printable word, else a new one.
-    private static func requestID(_ request: Request) -> String {
+    private func requestID(_ request: Request) -> String {
         if let given = request.headers[.requestID], (1...128).contains(given.utf8.count),
             given.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
         {
             return given
         }
-        return "req_\(RandomToken.text(16))"
+        let id: Identifier<RequestKind> = ids.next()
+        return id.text
     }
 
     /// Methods that a stranger makes up must not become labels.

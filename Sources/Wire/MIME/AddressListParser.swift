@@ -121,13 +121,26 @@ struct AddressListParser {
                 tokens.append(Token(kind: .dot, text: [.dot], spaceBefore: space))
             } else if byte.isAtomText || byte >= 0x80 {
                 let start = index
-                index = EncodedWord.end(in: bytes, at: index) ?? index
+                index = endOfEncodedWord(at: index) ?? index
                 while index < bytes.count, bytes[index].isAtomText || bytes[index] >= 0x80 { index += 1 }
                 tokens.append(Token(kind: .atom, text: Array(bytes[start..<index]), spaceBefore: space))
             } else {
                 return tokens
             }
         }
+    }
+
+    /// Encoded words with a bare comma and the like inside are common, and read as one word. Not so those with a
+    /// character that could hold another address: a stricter reader would see one there that we did not judge.
+    private func endOfEncodedWord(at start: Int) -> Int? {
+        guard let end = EncodedWord.end(in: bytes, at: start) else { return nil }
+        let isHarmless = bytes[start..<end].allSatisfy { byte in
+            switch byte {
+            case .ascii("<"), .ascii(">"), .at, .ascii("("), .ascii(")"), .quote, .backslash: return false
+            default: return true
+            }
+        }
+        return isHarmless ? end : nil
     }
 
     private mutating func parseQuotedString() throws(MIMEError) -> [UInt8] {

@@ -21,9 +21,10 @@ package enum Charset {
     /// Upper case, with the names that mail uses turned into the names that glibc knows; a superset where mail
     /// programs say the subset and mean more (as the WHATWG Encoding Standard lists).
     static func canonicalName(_ name: String) -> String {
-        let upper = String(decoding: name.utf8.map { byte in
-            byte.isLetter ? byte & 0xDF : byte
-        }, as: UTF8.self)
+        let upper = String(
+            decoding: name.utf8.map { byte in
+                byte.isLetter ? byte & 0xDF : byte
+            }, as: UTF8.self)
         return aliases[upper] ?? upper
     }
 
@@ -148,7 +149,8 @@ final class CharsetDecoder {
             let leftBefore = sourceLeft
             // With nothing left to read, the call writes what a stateful charset still holds back.
             let flushing = sourceLeft == 0
-            let result = flushing
+            let result =
+                flushing
                 ? iconv(handle, nil, nil, &target, &targetLeft)
                 : iconv(handle, &source, &sourceLeft, &target, &targetLeft)
             let reason = errno

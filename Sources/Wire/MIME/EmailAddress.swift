@@ -104,7 +104,8 @@ package struct EmailAddress: Hashable, Sendable, CustomStringConvertible {
             guard !scalar.isASCII else { return scalar.value >= 0x20 && scalar.value < 0x7F }
             switch scalar.properties.generalCategory {
             case .control, .lineSeparator, .paragraphSeparator, .spaceSeparator: return false
-            default: return !scalar.isBidiControl && scalar.value != 0xFEFF && !scalar.properties.isNoncharacterCodePoint
+            default:
+                return !scalar.isBidiControl && scalar.value != 0xFEFF && !scalar.properties.isNoncharacterCodePoint
             }
         }
     }

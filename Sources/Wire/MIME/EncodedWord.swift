@@ -3,6 +3,8 @@
 package enum EncodedWord {
     /// RFC 2047 §2, in octets.
     package static let maximumLength = 75
+    /// The length that we write: short enough to stand beside `Subject:` in a line of 76 (§2).
+    private static let writtenLength = 64
 
     private struct Word {
         var charset: String
@@ -178,7 +180,7 @@ package enum EncodedWord {
     private static func encodeRun(_ text: Substring, phrase: Bool) -> String {
         let escaped = text.utf8.reduce(0) { $0 + (isPlainInQ($1, phrase: phrase) || $1 == .space ? 0 : 1) }
         let useQ = escaped * 2 <= text.utf8.count - escaped
-        let room = maximumLength - prefixB.count - suffix.count
+        let room = writtenLength - prefixB.count - suffix.count
         let capacity = useQ ? room : room / 4 * 3
 
         var result: [UInt8] = []

@@ -218,7 +218,8 @@ struct HeaderScanner {
         var cursor = colon
         while true {
             let lineFeed = bytes.firstOffset(of: .lf, in: cursor..<bytes.count) ?? bytes.count
-            guard lineFeed - lineStart <= limits.headerLineBytes + 1 else {
+            // One octet is the CR.
+            guard lineFeed - lineStart - 1 <= limits.headerLineBytes else {
                 throw MIMEError(.headerLineTooLong, "A header line is too long.", offset: lineStart)
             }
             let next = min(lineFeed + 1, bytes.count)

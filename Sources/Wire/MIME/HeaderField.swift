@@ -90,7 +90,7 @@ package struct HeaderField: Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { "\(name): \(value)" }
 
-    /// The field as bytes: encoded, folded at 78 columns where it has spaces, with its CRLF.
+    /// The field as bytes: encoded, folded at 76 columns where it has spaces, with its CRLF.
     package var rendered: [UInt8] {
         var output: [UInt8] = []
         let encoded = value.text.utf8.isASCII ? value.text : EncodedWord.encode(value.text)
@@ -101,10 +101,10 @@ package struct HeaderField: Hashable, Sendable, CustomStringConvertible {
 
 /// Folding (RFC 5322 §2.2.3).
 enum HeaderFolding {
-    /// RFC 5322 §2.1.1: lines should stay within this many octets, CRLF not counted.
-    static let preferredLength = 78
+    /// Octets of a line without CRLF: RFC 5322 §2.1.1 would like 78, RFC 2047 §2 wants 76 beside encoded words.
+    static let preferredLength = 76
 
-    /// Appends `name: value CRLF`, with a line break before white space wherever a line would pass 78 octets.
+    /// Appends `name: value CRLF`, with a line break before white space wherever a line would pass 76 octets.
     static func append(name: HeaderName, value: String, to output: inout [UInt8]) {
         output += name.bytes
         output.append(.colon)

@@ -54,7 +54,8 @@ package struct MIMEBuilder: Sendable {
 
     package static func isReserved(_ name: HeaderName) -> Bool {
         let lower = name.lowercased.utf8
-        return reservedHeaders.contains(name) || lower.starts(with: "content-".utf8) || lower.starts(with: "resent-".utf8)
+        return reservedHeaders.contains(name) || lower.starts(with: "content-".utf8)
+            || lower.starts(with: "resent-".utf8)
     }
 
     /// Whether the message can only travel by SMTPUTF8 (RFC 6531): an address in its header needs it.

@@ -101,7 +101,9 @@ indirect enum MIMEEntity {
     /// 7bit or 8bit where the lines allow it, else the smaller of quoted-printable and base64.
     private static func encode(text: [UInt8], eightBit: Bool) -> (TransferEncoding, [UInt8]) {
         if let identity = identityEncoding(of: text, eightBit: eightBit), !hasFromLine(text) { return (identity, text) }
-        let escapes = text.reduce(0) { $0 + ($1 > 0x7E || $1 == .equals || ($1 < 0x20 && !$1.isLineWhitespace) ? 1 : 0) }
+        let escapes = text.reduce(0) {
+            $0 + ($1 > 0x7E || $1 == .equals || ($1 < 0x20 && !$1.isLineWhitespace) ? 1 : 0)
+        }
         // Quoted-printable costs two more octets an escape, base64 a third of everything.
         return escapes * 6 <= text.count
             ? (.quotedPrintable, QuotedPrintable.encode(text)) : (.base64, Base64.encodeLines(text))

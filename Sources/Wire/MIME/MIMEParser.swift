@@ -92,7 +92,9 @@ struct MIMEParser {
 
             // An enclosed message starts right here. One in base64, which RFC 2046 §5.2.1 forbids, stays a leaf:
             // it has no ranges in the original.
-            guard node.contentType.isMessage, node.transferEncoding.isIdentity, headers.end == .blankLine else { return }
+            guard node.contentType.isMessage, node.transferEncoding.isIdentity, headers.end == .blankLine else {
+                return
+            }
             parent = nodes.count - 1
             let stack = open
             headers = try HeaderBlock.parse(bytes, from: headers.bodyStart, limits: limits) { buffer, line in

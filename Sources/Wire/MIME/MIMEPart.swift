@@ -120,8 +120,10 @@ package enum MessageID {
         if bytes.first == .ascii("<"), bytes.last == .ascii(">") { bytes = bytes.dropFirst().dropLast() }
         let sides = bytes.split(separator: .at, omittingEmptySubsequences: false)
         guard bytes.count <= 250, sides.count == 2, sides.allSatisfy({ !$0.isEmpty }),
-            bytes.allSatisfy({ $0.isAtomText || $0 == .dot || $0 == .at || $0 == .colon || $0 == .ascii("[")
-                || $0 == .ascii("]") })
+            bytes.allSatisfy({
+                $0.isAtomText || $0 == .dot || $0 == .at || $0 == .colon || $0 == .ascii("[")
+                    || $0 == .ascii("]")
+            })
         else { return nil }
         return String(decoding: bytes, as: UTF8.self)
     }

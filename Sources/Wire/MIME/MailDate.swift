@@ -133,7 +133,9 @@ package struct MailDate: Hashable, Sendable, CustomStringConvertible {
     private static func zone(_ word: ArraySlice<UInt8>) -> Int? {
         guard let sign = word.first else { return nil }
         if sign == .ascii("+") || sign == .dash {
-            guard let value = number(word.dropFirst(), digits: 4...4), value % 100 < 60, value <= 2359 else { return nil }
+            guard let value = number(word.dropFirst(), digits: 4...4), value % 100 < 60, value <= 2359 else {
+                return nil
+            }
             let minutes = value / 100 * 60 + value % 100
             if sign == .dash { return minutes == 0 ? nil : -minutes }
             return minutes

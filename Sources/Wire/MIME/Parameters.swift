@@ -165,7 +165,8 @@ enum ParameterDecoder {
         case 2 where parts[1].isEmpty:
             return (base, Section(number: 0, isExtended: true, value: piece.value))
         case 2, 3:
-            guard parts.count == 2 || parts[2].isEmpty, (1...3).contains(parts[1].count), parts[1].allSatisfy(\.isDigit) else { return nil }
+            guard parts.count == 2 || parts[2].isEmpty, (1...3).contains(parts[1].count), parts[1].allSatisfy(\.isDigit)
+            else { return nil }
             let number = parts[1].reduce(0) { $0 * 10 + Int($1 - 0x30) }
             return (base, Section(number: number, isExtended: parts.count == 3, value: piece.value))
         default:
