@@ -68,7 +68,7 @@ bench: ## Measure, beside peers in the same run
 	Benchmarks/run --postern $$(swift build $(RELEASE) --show-bin-path)/postern $(ARGS)
 
 fuzz: ## Fuzz each parser for FUZZ_SECONDS (60)
-	@for name in MIME SMTP; do Fuzz/run $$name $(FUZZ_SECONDS) || exit 1; done
+	@for name in MIME SMTP; do FUZZ_BUILD_DIR=$(SCRATCH)/fuzz Fuzz/run $$name $(FUZZ_SECONDS) || exit 1; done
 
 clean: ## Remove what was built in this clone
 	rm -rf .build data Benchmarks/.build

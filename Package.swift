@@ -45,12 +45,20 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = [], hasFixtures
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let lifecycleTestKit = Target.Dependency.product(
+    name: "ServiceLifecycleTestKit",
+    package: "swift-service-lifecycle"
+)
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 
@@ -82,8 +90,8 @@ let package = Package(
         target("JSON", .wire),
         target("MIME", .wire),
         target("SMTP", .wire, [nioCore]),
-        target("SMTPServer", .wire, ["SMTP", nioCore, nioPosix, nioSSL, logging, lifecycle]),
-        target("SMTPClient", .wire, ["SMTP", nioCore, nioPosix, nioSSL, logging]),
+        target("SMTPServer", .wire, ["SMTP", nioCore, nioPosix, nioTLS, nioSSL, logging, lifecycle]),
+        target("SMTPClient", .wire, ["SMTP", nioCore, nioPosix, nioTLS, nioSSL, logging]),
         target("SQL", .wire),
         target(
             "SQLite", .wire,
@@ -129,15 +137,15 @@ let package = Package(
                 "Vaults", logging,
                 metrics, nioCore,
             ]),
+        target("Commands", .edge, ["JSON", "MIME", "Model", argumentParser, httpClient, nioCore, nioHTTP1, nioPosix]),
         .executableTarget(
             name: "postern",
             dependencies: [
-                "CGlibcShims", "Delivery", "Gate", "HTTPAPI", "JSON", "MIME", "Mapping", "Model", "Outbox", "Policy", "Prometheus",
+                "CGlibcShims", "Commands", "Delivery", "Gate", "HTTPAPI", "JSON", "MIME", "Mapping", "Model", "Outbox", "Policy", "Prometheus",
                 "SMTPDoor", "SMTPServer", "SMTPClient", "SQL", "SQLite", "Sealing", "Environment", "Store", "Vaults",
                 hummingbird,
                 logging, metrics, lifecycle, signals, nioCore, nioPosix, nioSSL, crypto,
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                argumentParser,
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
             ],
@@ -148,5 +156,10 @@ let package = Package(
 
         // Tests
         tests("MIME", hasFixtures: true),
+        tests("SMTP", [nioCore]),
+        tests("SMTPServer", ["SMTP", nioCore, nioPosix, nioEmbedded, nioSSL, logging, lifecycleTestKit]),
+        tests("SMTPClient", ["SMTP", nioCore, nioPosix, nioSSL, logging]),
+        tests("Prometheus", [.product(name: "CoreMetrics", package: "swift-metrics")]),
+        tests("Commands", ["JSON", "Model", argumentParser, nioCore, nioHTTP1, nioPosix]),
     ]
 )

@@ -55,7 +55,7 @@ package struct ConfigurationKey: Sendable, Hashable {
         "POSTERN_SMTP_CONNECTIONS_PER_ADDRESS", "integer", default: "200", "SMTP connections of one client address.")
     package static let smtpIdleTimeout = ConfigurationKey(
         "POSTERN_SMTP_IDLE_TIMEOUT", "seconds", default: "300",
-        "How long an SMTP client may be silent between commands.")
+        "How long an SMTP client may be silent; in the middle of a message at most 180.")
     package static let tlsCertificate = ConfigurationKey(
         "POSTERN_TLS_CERT", "path", default: nil, reloads: true,
         "Certificate chain in PEM. A changed file takes effect within 30 seconds. `quickstart` makes a self-signed one."

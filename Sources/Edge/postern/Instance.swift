@@ -173,6 +173,7 @@ struct Instance: Sendable {
         limits.connections = configuration.smtp.connections
         limits.connectionsPerAddress = configuration.smtp.connectionsPerAddress
         limits.commandTimeout = .seconds(Int64(configuration.smtp.idleTimeout))
+        limits.dataTimeout = min(limits.dataTimeout, limits.commandTimeout)
         let limiter = SMTPConnectionLimiter(limits)
         func server(_ mode: SMTPServerConfiguration.Mode, _ port: Int) -> SMTPServer {
             var server = SMTPServerConfiguration(

@@ -1,8 +1,14 @@
 // The program: its commands, and nothing else.
 
 import ArgumentParser
+import Commands
+import Glibc
 
 @main
+enum Program {
+    static func main() async { exit(await CommandRunner.run(Postern.self)) }
+}
+
 struct Postern: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "postern",
@@ -16,6 +22,12 @@ struct Postern: AsyncParsableCommand {
             CommandGroup(
                 name: "Running a server",
                 subcommands: [ServeCommand.self, QuickstartCommand.self, MigrateCommand.self, CheckCommand.self]),
+            CommandGroup(
+                name: "Talking to a running server",
+                subcommands: [
+                    SendCommand.self, MessageCommand.self, KeyCommand.self, SMTPUserCommand.self, SettingsCommand.self,
+                    PoolCommand.self,
+                ]),
             CommandGroup(name: "Documentation", subcommands: [ReferenceCommand.self]),
         ]
     )

@@ -1,4 +1,5 @@
-// What Linux says of this process, read from /proc at each scrape (proc(5)), under the names every Prometheus client uses.
+// What Linux says of this process, read from /proc at each scrape (proc(5)), for the names that every Prometheus client
+// uses.
 
 import Glibc
 

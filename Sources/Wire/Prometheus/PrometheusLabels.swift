@@ -1,5 +1,5 @@
-// The labels of one series as they stand in the exposition: `a="b",c="d"`. The text is also the series' key, so that the
-// same labels in another order are the same series.
+// The labels of one series as they stand in the exposition: `a="b",c="d"`. The text is also the series' key, so that
+// the same labels in another order are the same series.
 
 struct PrometheusLabels: Hashable, Sendable {
     /// Without braces; empty for a series without labels.
@@ -33,9 +33,13 @@ struct PrometheusLabels: Hashable, Sendable {
         self.text = text
     }
 
-    /// Escapes a label value. Control characters other than a line feed have no escape, and a NUL would end the text for
-    /// Prometheus' reader, so they become U+FFFD.
+    /// Escapes a label value. Control characters other than a line feed have no escape, and a NUL would end the text
+    /// for Prometheus' reader, so they become U+FFFD.
     private static func append(_ value: String, to text: inout String, limit: Int) {
+        if value.utf8.count <= limit, value.utf8.allSatisfy(\.isPlain) {
+            text += value
+            return
+        }
         var left = limit
         for scalar in value.unicodeScalars {
             left -= UTF8.width(scalar)
@@ -48,5 +52,12 @@ struct PrometheusLabels: Hashable, Sendable {
             default: text.unicodeScalars.append(scalar)
             }
         }
+    }
+}
+
+extension UInt8 {
+    /// Printable ASCII that stands for itself inside quotes.
+    fileprivate var isPlain: Bool {
+        (0x20..<0x7F).contains(self) && self != UInt8(ascii: "\"") && self != UInt8(ascii: "\\")
     }
 }

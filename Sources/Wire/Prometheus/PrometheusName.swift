@@ -15,6 +15,7 @@ enum PrometheusName {
     }
 
     private static func fitted(_ name: String) -> String {
+        if let first = name.utf8.first, !first.isDigit, name.utf8.allSatisfy(\.isNameByte) { return name }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(name.utf8.count + 1)
         for scalar in name.unicodeScalars {
@@ -34,4 +35,5 @@ extension UInt8 {
 
     fileprivate var isDigit: Bool { (0x30...0x39).contains(self) }
     fileprivate var isLetter: Bool { (0x61...0x7A).contains(self | 0x20) }
+    fileprivate var isNameByte: Bool { isLetter || isDigit || self == UInt8(ascii: "_") }
 }

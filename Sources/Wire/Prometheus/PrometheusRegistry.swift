@@ -7,8 +7,8 @@ import Synchronization
 /// A backend for swift-metrics that answers a scrape.
 ///
 /// Names are made to fit: other characters than letters, digits and underscores become underscores, a counter ends in
-/// `_total`, a timer in `_seconds`. Timers and aggregating recorders become histograms, meters and other recorders gauges.
-/// Making the same metric again gives the same series, so a handler may make its metrics anew for each request.
+/// `_total`, a timer in `_seconds`. Timers and aggregating recorders become histograms, meters and other recorders
+/// gauges. Making the same metric again gives the same series, so a handler may make its metrics anew for each request.
 package final class PrometheusRegistry: MetricsFactory, Sendable {
     /// The `Content-Type` of `exposition()`.
     package static let contentType = "text/plain; version=0.0.4; charset=utf-8"
@@ -96,8 +96,8 @@ extension PrometheusRegistry {
         if case .histogram(let series) = series(kind, label, dimensions) { series } else { HistogramSeries(bounds: []) }
     }
 
-    /// The series of a name and labels. One that has no room, or whose name is taken by a metric of another kind, works but
-    /// is not shown: a metric is never a reason to stop the mail.
+    /// The series of a name and labels. One that has no room, or whose name is taken by a metric of another kind, works
+    /// but is not shown: a metric is never a reason to stop the mail.
     private func series(
         _ kind: PrometheusFamily.Kind,
         _ label: String,

@@ -1,9 +1,11 @@
-// The numbers behind the metrics. They are touched on hot paths, so each is one atomic, or one short lock for a histogram.
+// The numbers behind the metrics. They are touched on hot paths, so each is one or two atomics, or a short lock for a
+// histogram.
 
 import CoreMetrics
 import Synchronization
 
-/// A number that only goes up. Whole and fractional increments are kept apart, so that the usual one is one instruction.
+/// A number that only goes up. Whole and fractional increments are kept apart, so that the usual one is one
+/// instruction.
 final class CounterSeries: CounterHandler, FloatingPointCounterHandler, Sendable {
     private let whole = Atomic<Int64>(0)
     private let fraction = Atomic<Double>(0)

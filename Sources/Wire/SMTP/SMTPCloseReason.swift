@@ -53,3 +53,16 @@ extension SMTPCloseReason: CustomStringConvertible {
         }
     }
 }
+
+extension SMTPCloseReason {
+    /// The client did what only broken or hostile software does: worth a line in the log.
+    package var isSuspicious: Bool {
+        switch self {
+        case .tooManyErrors, .tooManyCommands, .tooManyAuthenticationFailures, .spokeEarly, .badLineEnding,
+            .lostFraming, .flood, .injectedBeforeTLS, .notSMTP:
+            true
+        case .quit, .clientClosed, .timedOut, .sessionSpent, .tlsFailed, .refused, .serverShutdown, .connectionError:
+            false
+        }
+    }
+}

@@ -11,10 +11,10 @@ struct SMTPAuthExchange: Hashable, Sendable {
     let mechanism: SMTPAuthMechanism
     /// Still to be sent, each on a challenge of its own.
     private var responses: ArraySlice<SMTPAuthResponse>
-    let opening: SMTPCommand
+    let opening: SMTPClientCommand
 
     enum Action: Hashable {
-        case respond(SMTPCommand)
+        case respond(SMTPClientCommand)
         case authenticated
         /// The peer refused, or asked for more than the mechanism has.
         case failed(SMTPReply)
@@ -27,7 +27,7 @@ struct SMTPAuthExchange: Hashable, Sendable {
         if offered.contains(.plain) {
             mechanism = .plain
             let response = SMTPAuthResponse([0] + username + [0] + password)
-            let command = SMTPCommand.auth(.plain, initial: response)
+            let command = SMTPClientCommand.auth(.plain, initial: response)
             // RFC 4954 §4: no initial response that makes the line longer than a command may be.
             if command.length <= 512 {
                 opening = command

@@ -27,7 +27,7 @@ struct SMTPBatch: Sendable {
         /// One a recipient of the batch; nil stands for "in the envelope, at the next place".
         var refused: [SMTPRecipientStatus?]
         /// Nil when nobody is left.
-        var envelope: SMTPTransaction.Envelope?
+        var envelope: SMTPClientTransaction.Envelope?
     }
 
     func fitted(to capabilities: SMTPCapabilities) -> Fitting {
@@ -44,7 +44,7 @@ struct SMTPBatch: Sendable {
         let needsUTF8 =
             message.needsSMTPUTF8 || message.sender.isInternationalized
             || asked.contains { $0.path.isInternationalized }
-        let envelope = SMTPTransaction.Envelope(
+        let envelope = SMTPClientTransaction.Envelope(
             sender: message.sender,
             senderParameters: senderParameters(capabilities, needsUTF8: needsUTF8),
             recipients: asked.map { ($0.path, capabilities.dsn ? recipientParameters($0) : []) }

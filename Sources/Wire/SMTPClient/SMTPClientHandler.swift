@@ -20,7 +20,7 @@ final class SMTPClientHandler: ChannelInboundHandler {
         var statuses: [SMTPRecipientStatus]
         var transcript: SMTPTranscript
         var tls: String?
-        /// Nothing was tried: the connection, used before, was dead.
+        /// Nothing was tried: the connection was dead, or died before MAIL was answered after having been used before.
         var isStale = false
         /// Ready for the next batch.
         var isReusable = false
@@ -46,6 +46,7 @@ final class SMTPClientHandler: ChannelInboundHandler {
     private var machine: SMTPClientMachine
     private var parser: SMTPReplyParser
     private var transcript: SMTPTranscript
+    private var tlsHandler: NIOSSLClientHandler?
     private var tlsDescription: String?
     private var delivery: Delivery?
     private var deliveries = 0
@@ -166,7 +167,7 @@ extension SMTPClientHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .handshakeCompleted? = event as? TLSUserEvent {
-            handshakeCompleted(context)
+            handshakeCompleted()
         }
         context.fireUserInboundEventTriggered(event)
     }
@@ -208,7 +209,7 @@ extension SMTPClientHandler {
         }
     }
 
-    private func send(_ commands: [SMTPCommand]) {
+    private func send(_ commands: [SMTPClientCommand]) {
         guard let context, !commands.isEmpty else { return }
         var buffer = context.channel.allocator.buffer(capacity: commands.reduce(0) { $0 + $1.length })
         for command in commands {
@@ -248,16 +249,23 @@ extension SMTPClientHandler {
         guard let tls else { preconditionFailure("a destination with TLS comes with a TLS context") }
         do {
             let handler = try NIOSSLClientHandler(context: tls.context, serverHostname: tls.serverName)
+            tlsHandler = handler
             try context.pipeline.syncOperations.addHandler(handler, position: .first)
         } catch {
             lose(.tls("TLS could not be started: \(error)"))
         }
     }
 
-    private func handshakeCompleted(_ context: ChannelHandlerContext) {
-        let version = (try? context.pipeline.syncOperations.nioSSL_tlsVersion()).flatMap { $0 }
-        let certificate = tls?.isVerified == true ? "certificate verified" : "certificate not verified"
-        let description = "\(SMTPErrorWords.name(of: version)), \(certificate)"
+    private func handshakeCompleted() {
+        guard let tls, let tlsHandler else { preconditionFailure("a handshake without TLS") }
+        if tls.isVerified, let name = tls.serverName {
+            guard let certificate = tlsHandler.peerCertificate, SMTPCertificateName.matches(certificate, name: name)
+            else {
+                return lose(.tls(SMTPErrorWords.otherName(name)))
+            }
+        }
+        let certificate = tls.isVerified ? "certificate verified" : "certificate not verified"
+        let description = "\(SMTPErrorWords.name(of: tlsHandler.tlsVersion)), \(certificate)"
         tlsDescription = description
         transcript.note(description)
         switch machine.secured() {

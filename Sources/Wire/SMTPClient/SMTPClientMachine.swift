@@ -39,7 +39,7 @@ struct SMTPClientMachine {
         case upgrading
         case authenticating(SMTPCapabilities, SMTPAuthExchange)
         case ready(Session)
-        case transacting(Session, SMTPTransaction)
+        case transacting(Session, SMTPClientTransaction)
         case quitting
         case closed
     }
@@ -100,7 +100,7 @@ extension SMTPClientMachine {
 
     enum SecuredAction: Hashable {
         case awaitGreeting
-        case send(SMTPCommand)
+        case send(SMTPClientCommand)
         /// The connection was given up in the meantime.
         case ignore
     }
@@ -129,12 +129,12 @@ extension SMTPClientMachine {
     enum ReplyAction: Hashable {
         case wait
         /// Commands for one flush.
-        case send([SMTPCommand])
+        case send([SMTPClientCommand])
         case startTLS
         /// The connection is open for transactions.
         case opened
         /// Opening failed: report, then say `goodbye` (RFC 5321 §4.1.1.10) or close where there is none.
-        case refused(SMTPFailure, goodbye: SMTPCommand?)
+        case refused(SMTPFailure, goodbye: SMTPClientCommand?)
         case sendContent
         /// The transaction is over; `isReusable`: the connection is ready for the next. Else close.
         case finished(Report, isReusable: Bool)
@@ -280,6 +280,11 @@ extension SMTPClientMachine {
             return .send([response])
         case .authenticated:
             return open(capabilities)
+        case .failed(let reply) where reply.code < 400:
+            // One challenge too many. Only "*" gets out of an exchange (RFC 4954 §4).
+            state = .quitting
+            let context = "AUTH \(exchange.mechanism.rawValue) took an unexpected turn"
+            return .refused(SMTPFailure(reply, stage: .auth, context: context), goodbye: .authCancel)
         case .failed(let reply):
             // 535 and its like are final for these credentials, not for the mail: it waits for better ones.
             let context =
@@ -306,9 +311,9 @@ extension SMTPClientMachine {
     }
 
     private mutating func afterTransactionReply(
-        _ action: SMTPTransaction.Action,
+        _ action: SMTPClientTransaction.Action,
         _ session: Session,
-        _ transaction: SMTPTransaction
+        _ transaction: SMTPClientTransaction
     ) -> ReplyAction {
         switch action {
         case .wait:
@@ -334,7 +339,7 @@ extension SMTPClientMachine {
         }
     }
 
-    private func report(of transaction: SMTPTransaction, in session: Session, lostTo loss: Loss) -> Report {
+    private func report(of transaction: SMTPClientTransaction, in session: Session, lostTo loss: Loss) -> Report {
         let failure = SMTPFailure(loss, stage: transaction.stage, ambiguous: transaction.mayHaveBeenDelivered)
         return Report(
             statuses: transaction.statuses(remaining: .transient(failure)),
@@ -347,7 +352,7 @@ extension SMTPClientMachine {
 
 extension SMTPClientMachine {
     enum DeliverAction: Hashable {
-        case send([SMTPCommand])
+        case send([SMTPClientCommand])
         /// The connection is not ready: gone, or on its way out. Nothing was tried.
         case unusable
     }
@@ -357,9 +362,9 @@ extension SMTPClientMachine {
         if case .ready(let session) = state { session.capabilities } else { nil }
     }
 
-    mutating func deliver(_ envelope: SMTPTransaction.Envelope) -> DeliverAction {
+    mutating func deliver(_ envelope: SMTPClientTransaction.Envelope) -> DeliverAction {
         guard case .ready(let session) = state else { return .unusable }
-        var transaction = SMTPTransaction(
+        var transaction = SMTPClientTransaction(
             envelope,
             isPipelined: settings.usesPipelining && session.capabilities.pipelining,
             resetFirst: session.needsReset
@@ -423,7 +428,7 @@ extension SMTPClientMachine {
 
     enum TimeoutAction: Hashable {
         /// An idle connection: say goodbye.
-        case send(SMTPCommand)
+        case send(SMTPClientCommand)
         case lost(LossAction)
     }
 
@@ -440,7 +445,7 @@ extension SMTPClientMachine {
     }
 
     enum QuitAction: Hashable {
-        case send(SMTPCommand)
+        case send(SMTPClientCommand)
         /// No dialogue to end, or its end is under way.
         case none
     }

@@ -140,7 +140,7 @@ extension SMTPClientPool {
             let attempt = await connection.deliver(batch)
             giveBack(connection, uses: uses + 1, attempt, destination)
             // A server may drop an idle connection at any moment. Nothing was asked of it yet: this is no attempt.
-            if attempt.isStale, uses > 0, !isSecondTry {
+            if attempt.isStale, !isSecondTry {
                 logger.debug("a kept SMTP connection was dead", metadata: ["peer": "\(connection.peer)"])
                 isSecondTry = true
                 continue

@@ -29,7 +29,7 @@ enum SMTPErrorWords {
         let who = server.map { "certificate of \($0)" } ?? "server's certificate"
         switch error {
         case let error as NIOSSLExtraError where error == .failedToValidateHostname:
-            return "the \(who) is for another name"
+            return otherName(server)
         case NIOSSLError.unableToValidateCertificate, NIOSSLError.noCertificateToValidate,
             NIOSSLError.cannotFindPeerIP:
             return "the \(who) could not be verified"
@@ -43,6 +43,11 @@ enum SMTPErrorWords {
         default:
             return nil
         }
+    }
+
+    static func otherName(_ server: String?) -> String {
+        server.map { "the server's certificate is not for the name \($0)" }
+            ?? "the server's certificate is not for its address"
     }
 
     static func name(of version: TLSVersion?) -> String {

@@ -24,7 +24,7 @@ package struct SMTPTranscript: Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { lines.joined(separator: "\n") }
 
-    mutating func client(_ command: SMTPCommand) { append("C: \(command.redacted)") }
+    mutating func client(_ command: SMTPClientCommand) { append("C: \(command.redacted)") }
 
     /// The message itself, which no transcript shows.
     mutating func clientContent(octets: Int) { append("C: <\(octets) bytes>") }

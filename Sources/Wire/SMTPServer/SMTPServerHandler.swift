@@ -68,7 +68,13 @@ final class SMTPServerHandler: ChannelInboundHandler {
         greeting?.cancel()
         timer?.scheduled.cancel()
         let reason = closeReason ?? .clientClosed
-        logger.debug("SMTP connection closed", metadata: ["connection": "\(connection.id)", "reason": "\(reason)"])
+        logger.log(
+            level: reason.isSuspicious ? .notice : .debug,
+            "SMTP connection closed",
+            metadata: [
+                "connection": "\(connection.id)", "client": "\(connection.remoteAddress)", "reason": "\(reason)",
+            ]
+        )
         delegate.connectionClosed(connection, reason: reason)
         context.fireChannelInactive()
     }

@@ -3,7 +3,7 @@
 import NIOCore
 import SMTP
 
-struct SMTPTransaction: Sendable {
+struct SMTPClientTransaction: Sendable {
     /// Everything that is sent, checked beforehand.
     struct Envelope: Sendable {
         var sender: SMTPPath
@@ -15,7 +15,7 @@ struct SMTPTransaction: Sendable {
         /// More replies are due.
         case wait
         /// Commands for one flush.
-        case send([SMTPCommand])
+        case send([SMTPClientCommand])
         /// 354 and somebody to deliver to.
         case sendContent
         /// Every recipient has its status; the session goes on.
@@ -106,7 +106,7 @@ struct SMTPTransaction: Sendable {
         }
     }
 
-    mutating func start() -> [SMTPCommand] {
+    mutating func start() -> [SMTPClientCommand] {
         precondition(sent == 0, "a transaction starts once")
         return nextCommands()
     }
@@ -134,7 +134,7 @@ struct SMTPTransaction: Sendable {
     }
 }
 
-extension SMTPTransaction {
+extension SMTPClientTransaction {
     private mutating func envelopeReply(_ reply: SMTPReply) -> Action {
         guard answered < sent else { return .violation("a reply of \(reply.code) to no command") }
         let step = steps[answered]
@@ -201,13 +201,13 @@ extension SMTPTransaction {
         progress = statuses(remaining: status).map { .decided($0) }
     }
 
-    private mutating func nextCommands() -> [SMTPCommand] {
+    private mutating func nextCommands() -> [SMTPClientCommand] {
         let end = isPipelined ? steps.count : sent + 1
         defer { sent = end }
         return steps[sent..<end].map(command)
     }
 
-    private func command(_ step: Step) -> SMTPCommand {
+    private func command(_ step: Step) -> SMTPClientCommand {
         switch step {
         case .rset: .rset
         case .mail: .mail(envelope.sender, envelope.senderParameters)

@@ -5,7 +5,7 @@ import NIOCore
 
 /// Every text in a command is of a type that cannot hold CR, LF or NUL (`SMTPPath`, `SMTPHelloName`, `SMTPParameter`)
 /// or is encoded, so that a command is one line by construction.
-enum SMTPCommand: Hashable, Sendable {
+enum SMTPClientCommand: Hashable, Sendable {
     case ehlo(SMTPHelloName)
     case helo(SMTPHelloName)
     case startTLS
