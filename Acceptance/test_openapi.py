@@ -1,0 +1,95 @@
+"""The API's own description is valid, and describes what there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from harness.api import only_id
+from harness.postern import Postern
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+EXPECTED = {
+    ("post", "/v1/send"), ("post", "/v1/messages"), ("get", "/v1/messages"), ("get", "/v1/messages/{id}"),
+    ("get", "/v1/messages/{id}/events"), ("get", "/v1/messages/{id}/raw"), ("post", "/v1/messages/{id}/cancel"),
+    ("post", "/v1/messages/{id}/retry"), ("get", "/v1/keys"), ("post", "/v1/keys"), ("delete", "/v1/keys/{id}"),
+    ("post", "/v1/keys/{id}/rotate"), ("get", "/v1/smtp-users"), ("post", "/v1/smtp-users"),
+    ("delete", "/v1/smtp-users/{id}"), ("get", "/v1/settings"), ("patch", "/v1/settings"), ("get", "/v1/ip-pools"),
+    ("post", "/v1/ip-pools"), ("delete", "/v1/ip-pools/{id}"), ("get", "/v1/me"), ("get", "/healthz"),
+    ("get", "/readyz"), ("get", "/metrics"), ("get", "/openapi.json"),
+}  # fmt: skip
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+@pytest.fixture(scope="module")
+def document(shadow: Postern) -> dict[str, Any]:
+    answer = shadow.api("GET", "/openapi.json", headers={"Authorization": ""})
+    assert answer.status_code == 200, "the description needs no key"
+    return answer.json()
+
+
+def test_it_is_valid(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_it_describes_every_route_of_the_design(document: dict[str, Any]) -> None:
+    described = {(method, path) for path, item in document["paths"].items() for method in item if method in METHODS}
+    missing = {f"{method} {path}" for method, path in EXPECTED - described}
+    assert not missing
+
+
+def test_every_described_route_is_there(shadow: Postern, document: dict[str, Any]) -> None:
+    id = only_id(shadow.send())
+    shadow.wait_status(id, "captured")
+    for path, item in document["paths"].items():
+        for method in METHODS & item.keys():
+            real = path.replace("{dialect}", "simple")
+            if method == "get":
+                answer = shadow.api("GET", real.replace("{id}", id))
+                assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:300]}"
+            else:
+                # A body that nothing takes: the route answers, and does nothing.
+                answer = shadow.api(method.upper(), real.replace("{id}", "none_0000000000000000"), json={"no": "such"})
+                assert answer.status_code in (400, 404, 415, 422), f"{method} {path}: {answer.status_code}"
+                assert "{id}" in path or answer.status_code != 404, f"{method} {path} is not there"
+
+
+def test_a_route_that_is_not_described_is_not_there(shadow: Postern, document: dict[str, Any]) -> None:
+    shadow.problem("GET", "/v1/nothing", 404, "not_found")
+    shadow.problem("DELETE", "/v1/messages", 405, "method_not_allowed")
+
+
+def test_answers_have_the_shape_that_is_described(shadow: Postern, document: dict[str, Any]) -> None:
+    body = {"from": "ada@example.com", "to": ["bob@receiver.test"], "subject": "Hi", "text": "x", "tags": ["a"]}
+    accepted = shadow.api("POST", "/v1/messages", json=body)
+    check(document, "post", "/v1/messages", accepted)
+    id = only_id(accepted.json())
+    shadow.wait_status(id, "captured")
+    for path in ("/v1/messages", "/v1/messages/{id}", "/v1/messages/{id}/events", "/v1/keys", "/v1/smtp-users",
+                 "/v1/settings", "/v1/ip-pools", "/v1/me", "/readyz"):  # fmt: skip
+        check(document, "get", path, shadow.api("GET", path.replace("{id}", id)))
+    check(document, "post", "/v1/messages", shadow.api("POST", "/v1/messages", json={**body, "colour": "red"}))
+    check(document, "get", "/v1/messages", shadow.api("GET", "/v1/messages", headers={"Authorization": ""}))
+
+
+def check(document: dict[str, Any], method: str, path: str, answer: Any) -> None:
+    """The answer's status is described, and its body fits what is said of it."""
+    where = f"{method.upper()} {path} {answer.status_code}"
+    responses = document["paths"][path][method]["responses"]
+    wanted = (str(answer.status_code), f"{answer.status_code // 100}XX", "default")
+    described = [status for status in wanted if status in responses]
+    assert described, f"{where} is not described"
+    place = ["paths", path, method, "responses", described[0]]
+    if "$ref" in responses[described[0]]:
+        place = responses[described[0]]["$ref"].removeprefix("#/").split("/")
+    place += ["content", answer.headers["Content-Type"].split(";")[0], "schema"]
+    # By reference into the whole document, so that the references in it find their targets.
+    pointer = "/".join(part.replace("~", "~0").replace("/", "~1") for part in place)
+    registry = Registry().with_resource("postern:openapi", Resource(document, DRAFT202012))
+    validator = OAS31Validator({"$ref": f"postern:openapi#/{pointer}"}, registry=registry)
+    errors = list(validator.iter_errors(answer.json()))
+    assert not errors, f"{where}: {[(list(error.absolute_path), error.message) for error in errors]}"

@@ -1,0 +1,2 @@
+// SQLite as Debian ships it: the same library under the bare handler as under Postern.
+#include <sqlite3.h>

@@ -1,0 +1,163 @@
+"""What is measured. Each stage starts the servers that it needs, yields its rows of the table, and stops them again."""
+
+import contextlib
+import dataclasses
+import pathlib
+
+from . import filler, pairs, report, sendlog
+from .bare import Bare
+from .postern import Postern
+from .postfix import Postfix
+
+
+@dataclasses.dataclass
+class Sizes:
+    """How much of everything; `quick` is for a look, not for figures to keep."""
+
+    pairs: int = 3
+    messages: int = 20_000
+    sessions: int = 32
+    size: int = 4_096
+    one_each: int = 4_000
+    idle_connections: int = 1_000
+    few_rows: int = 10_000
+    many_rows: int = 1_000_000
+    requests: int = 500
+    #: Also the shapes of session that no goal speaks of.
+    thorough: bool = True
+
+    @classmethod
+    def quick(cls):
+        return cls(
+            messages=3_000, idle_connections=300, few_rows=5_000, many_rows=100_000, requests=100, thorough=False
+        )
+
+
+@dataclasses.dataclass
+class Bench:
+    """What every stage needs."""
+
+    binary: str
+    bare_binary: str
+    load: object
+    workdir: pathlib.Path
+    sizes: Sizes
+    environment: dict
+    say: object
+
+    def postern(self, name, label=None):
+        server = Postern(self.binary, self.workdir / name, self.environment)
+        server.name = label or server.name
+        return server
+
+
+@contextlib.contextmanager
+def running(*servers):
+    """Starts the servers and stops those that were started, whatever happens."""
+    with contextlib.ExitStack() as stack:
+        for server in servers:
+            stack.callback(server.stop)
+            server.start()
+        yield servers
+
+
+def smtp(bench):
+    """SMTP accept, durable, beside Postfix."""
+    reason = Postfix.why_not()
+    if reason:
+        bench.say(f"  left out: {reason}")
+        yield report.Row("SMTP accept beside Postfix", f"left out: {reason}", goal="≥ 5 ×", met=False)
+        return
+    sizes = bench.sizes
+    shapes = {"SMTP accept, durable": (5, dict(messages=sizes.messages))}
+    if sizes.thorough:
+        shapes |= {
+            "SMTP accept, pipelined": (None, dict(messages=sizes.messages, pipelining=True)),
+            "SMTP accept, one message a session": (None, dict(messages=sizes.one_each, per_session=1, sources=50)),
+        }
+    with running(bench.postern("smtp"), Postfix(bench.workdir, sizes.sessions)) as servers:
+        for what, (goal, options) in shapes.items():
+            bench.say(f"{what}: Postern and Postfix {Postfix.version()} by turns")
+            run = lambda server: bench.load.smtp(server, sessions=sizes.sessions, size=sizes.size, **options)
+            yield from report.compared(what, *pairs.measure(servers, run, bench), goal_ratio=goal)
+
+
+def http(bench):
+    """HTTP accept, durable, beside a handler that only decodes and commits."""
+    sizes = bench.sizes
+    with running(bench.postern("http"), Bare(bench.bare_binary, bench.workdir)) as servers:
+        bench.say("HTTP accept, durable: Postern and the bare handler by turns")
+        run = lambda server: bench.load.http(server, sizes.messages, sizes.sessions, sizes.size)
+        ours, peer = pairs.measure(servers, run, bench)
+        yield from report.compared("HTTP accept, durable", ours, peer, goal_ratio=0.6)
+
+
+def memory(bench):
+    """Memory at rest, after load, and of connections that do nothing."""
+    count = bench.sizes.idle_connections
+    with running(bench.postern("memory")) as (server,):
+        bench.say("memory")
+        server.processes.wait_until_quiet(for_seconds=5, share=0.02)
+        fresh = server.processes.memory()
+        yield report.Row(
+            "memory, idle: RSS, MiB",
+            f"{fresh['rss'] / 1024:.1f} (PSS {fresh['pss'] / 1024:.1f})",
+            goal="≤ 64 MiB",
+            met=fresh["rss"] <= 64 * 1024,
+        )
+        # Twice, because the first connections also pay for what is made once and kept.
+        for time in ("first", "again"):
+            before = server.processes.memory()
+            with bench.load.idle(server, count, sources=100):
+                server.processes.wait_until_quiet(for_seconds=2)
+                after = server.processes.memory()
+            server.processes.wait_until_quiet(for_seconds=2)
+            each = (after["rss"] - before["rss"]) / count
+            bench.say(f"  {count} idle SMTP connections, {time}: {each:.1f} KiB each")
+            if time == "first":
+                yield report.Row(
+                    f"memory of an idle SMTP connection (of {count:,}), KiB",
+                    f"{each:.1f}",
+                    goal="≤ 32 KiB",
+                    met=each <= 32,
+                )
+        bench.load.smtp(server, bench.sizes.messages, bench.sizes.sessions, bench.sizes.size)
+        server.processes.wait_until_quiet(for_seconds=5, share=0.02)
+        worked = server.processes.memory()
+        yield report.Row(
+            f"memory at rest after {bench.sizes.messages:,} messages: RSS, MiB",
+            f"{worked['rss'] / 1024:.1f} (PSS {worked['pss'] / 1024:.1f})",
+        )
+
+
+def log(bench):
+    """The send log when it is long: what a search takes, and what a new message costs."""
+    sizes = bench.sizes
+    short = bench.postern("short-log", f"at {sizes.few_rows:,} rows")
+    long = bench.postern("long-log", f"at {sizes.many_rows:,} rows")
+    for server, rows in [(short, sizes.few_rows), (long, sizes.many_rows)]:
+        bench.say(f"send log {server.name}")
+        with running(server):
+            bench.load.http(server, 100, 4, 1_024)
+            server.processes.wait_until_quiet()
+        filler.fill(server.database, rows, bench.say)
+
+    with running(long):
+        for name, file in sendlog.queries(long, bench.workdir, sizes.many_rows).items():
+            bench.load.get(long, file, min(50, sizes.requests))
+            figures = bench.load.get(long, file, sizes.requests)
+            bench.say(f"  {name:<46} p50 {figures['p50_ms']:.2f} ms   p99 {figures['p99_ms']:.2f} ms")
+            yield report.Row(
+                f"send log {long.name}, {name}: p99, ms",
+                f"{figures['p99_ms']:.1f} (p50 {figures['p50_ms']:.1f}, max {figures['max_ms']:.1f})",
+                goal="< 50 ms",
+                met=figures["p99_ms"] < 50,
+            )
+
+    with running(long, short) as servers:
+        bench.say("HTTP accept with a long log and a short one by turns")
+        run = lambda server: bench.load.http(server, sizes.messages, sizes.sessions, sizes.size)
+        yield from report.compared(f"HTTP accept {long.name}", *pairs.measure(servers, run, bench), goal_ratio=0.9)
+
+
+ALL = {"smtp": smtp, "http": http, "memory": memory, "log": log}
