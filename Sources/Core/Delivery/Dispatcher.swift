@@ -13,9 +13,8 @@ package struct DispatcherConfiguration: Sendable {
     package var isLiveSendEnabled: Bool
     /// Seconds that a claim lasts before others may take the message; renewed while the attempt runs. Default 300.
     package var lease: Double = 300
-    /// Messages in hand at once, in all and of one vault.
-    package var inHand = 1_000
-    package var inHandPerVault = 500
+    /// Messages in hand at once; an eighth of them of one vault. Default 2,000.
+    package var inHand = 2_000
     /// Seconds between looks at the outbox when nothing gives a sign. Default 0.5.
     package var pollInterval: Double = 0.5
     /// Seconds that running attempts get at a shutdown. Default 20.
@@ -38,7 +37,9 @@ package final class Dispatcher: Service {
     private let inHand = InHand()
     private let logger: Logger
 
-    /// - Parameter owner: what this process's leases are known by.
+    /// - Parameters:
+    ///   - routes: the live ways out; shadow mode needs none, it is settled here.
+    ///   - owner: what this process's leases are known by.
     package init(
         configuration: DispatcherConfiguration,
         routes: [RouteName: any Route],
@@ -75,8 +76,8 @@ package final class Dispatcher: Service {
             for await _ in signal.signals.cancelOnGracefulShutdown() {
                 while !Task.isShuttingDownGracefully, await claim(into: &attempts) {}
             }
-            let deadline = clock.now().adding(seconds: configuration.drain)
-            while inHand.count > 0, clock.now() < deadline {
+            let deadline = ContinuousClock.now + .seconds(configuration.drain)
+            while inHand.count > 0, ContinuousClock.now < deadline, !Task.isCancelled {
                 try? await Task.sleep(for: .milliseconds(20))
             }
             // An attempt that is cancelled ends its connection and writes down that it has to be tried again.
@@ -89,23 +90,31 @@ package final class Dispatcher: Service {
         let room = configuration.inHand - inHand.count
         guard room > 0 else { return false }
         let now = clock.now()
-        let claimed: [ClaimedMessage]
+        // A vault whose route is slow may hold an eighth of all places, so that seven like it still leave room for others.
+        let share = max(1, configuration.inHand / 8)
         do {
-            claimed = try await outbox.claim(
-                at: now, lease: now.adding(seconds: configuration.lease), limit: room,
-                share: configuration.inHandPerVault, inHand: inHand.byVault
-            ) { [ids] route, attempt in
-                MessageEvent(id: ids.next(), type: .attempted, at: now, attempt: attempt, route: route)
+            let (leased, count) = try await outbox.claim(
+                at: now, lease: now.adding(seconds: configuration.lease), limit: room, share: share,
+                inHand: inHand.byVault
+            ) { [ids, configuration] message in
+                let isLive = configuration.isLiveSendEnabled && message.route != .shadow
+                let event = MessageEvent(
+                    id: ids.next(), type: isLive ? .attempted : .captured, at: now,
+                    attempt: message.attempts + (isLive ? 1 : 0), route: isLive ? message.route : .shadow)
+                guard !isLive else { return .attempt(event) }
+                return .settle(
+                    MessageMove(
+                        message: message.id, vault: message.vault, status: .captured, event: event, outbox: .remove))
             }
+            inHand.take(leased)
+            for (route, messages) in batches(of: leased) {
+                attempts.addTask { await self.attempt(messages, by: route) }
+            }
+            return count > 0
         } catch {
             logger.error("the outbox cannot be read", metadata: ["error": "\(error)"])
             return false
         }
-        inHand.take(claimed)
-        for batch in batches(of: claimed) {
-            attempts.addTask { await self.attempt(batch.messages, by: batch.route) }
-        }
-        return claimed.count == room
     }
 
     private func attempt(_ messages: [ClaimedMessage], by route: any Route) async {
@@ -115,17 +124,11 @@ package final class Dispatcher: Service {
         signal.notify()
     }
 
-    /// Messages that can go in one call, by route, and by payload where the route wants that.
-    private func batches(of claimed: [ClaimedMessage]) -> [(route: any Route, messages: [ClaimedMessage])] {
-        struct Key: Hashable {
-            let route: RouteName
-            let payload: PayloadID?
+    /// Messages that can go in one call: those that share a payload.
+    private func batches(of leased: [ClaimedMessage]) -> [(route: any Route, messages: [ClaimedMessage])] {
+        Dictionary(grouping: leased, by: \.payload).values.map { messages in
+            (routes[messages[0].route] ?? MissingRoute(), messages)
         }
-        let grouped = Dictionary(grouping: claimed) { message in
-            let name = configuration.isLiveSendEnabled ? message.route : .shadow
-            return Key(route: name, payload: routes[name]?.takesMixedMessages == true ? nil : message.payload)
-        }
-        return grouped.map { key, messages in (routes[key.route] ?? MissingRoute(), messages) }
     }
 
     /// Looks into the outbox now and then: for retries, schedules, and signals of other processes.
@@ -154,8 +157,6 @@ package final class Dispatcher: Service {
 
 /// Stands in for a route that this instance is not set up for: its messages wait.
 private struct MissingRoute: Route {
-    let takesMixedMessages = true
-
     func deliver(_ messages: [ClaimedMessage]) async -> [RouteOutcome] {
         messages.map {
             RouteOutcome(

@@ -49,7 +49,6 @@ package struct OutcomeLedger: Sendable {
 
     private func move(for outcome: RouteOutcome) -> MessageMove {
         switch outcome.result {
-        case .captured: return end(outcome, .captured, .captured)
         case .delivered: return end(outcome, .delivered, .delivered)
         case .bounced: return end(outcome, .bounced, .bounced)
         case .failed: return end(outcome, .failed, .failed)
@@ -74,7 +73,7 @@ package struct OutcomeLedger: Sendable {
     private func event(_ outcome: RouteOutcome, _ type: EventType, nextAttempt: Timestamp?) -> MessageEvent {
         MessageEvent(
             id: ids.next(), type: type, at: clock.now(), attempt: outcome.message.attempt,
-            route: type == .captured ? .shadow : outcome.message.route,
+            route: outcome.message.route,
             detail: detail(outcome, nextAttempt: nextAttempt))
     }
 

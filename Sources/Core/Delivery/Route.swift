@@ -4,19 +4,14 @@ package import Model
 package import Store
 
 package protocol Route: Sendable {
-    /// Whether one call may be given messages of several vaults and payloads.
-    var takesMixedMessages: Bool { get }
-
     /// Tries to send. Never throws: whatever goes wrong is an outcome.
-    /// - Parameter messages: at least one; all of one vault and one payload, unless the route takes mixed ones.
+    /// - Parameter messages: at least one; all of one vault and one payload.
     /// - Returns: one outcome a message.
     func deliver(_ messages: [ClaimedMessage]) async -> [RouteOutcome]
 }
 
 package struct RouteOutcome: Sendable {
     package enum Result: Sendable {
-        /// Kept and not sent.
-        case captured
         /// The next hop has it.
         case delivered
         /// Worth another try.
@@ -44,16 +39,5 @@ package struct RouteOutcome: Sendable {
         self.result = result
         self.reply = reply
         self.detail = detail
-    }
-}
-
-/// Shadow mode: everything happens but the sending.
-package struct ShadowRoute: Route {
-    package let takesMixedMessages = true
-
-    package init() {}
-
-    package func deliver(_ messages: [ClaimedMessage]) async -> [RouteOutcome] {
-        messages.map { RouteOutcome(message: $0, result: .captured) }
     }
 }

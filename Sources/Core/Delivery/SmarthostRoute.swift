@@ -12,7 +12,6 @@ package import Store
 package import Vaults
 
 package struct SmarthostRoute: Route {
-    package let takesMixedMessages = false
     private let client: SMTPClientPool
     private let vaults: VaultDirectory
     private let payloads: Payloads

@@ -33,8 +33,8 @@ package enum MessageStatus: String, Hashable, Sendable, CaseIterable {
         switch self {
         case .scheduled:
             switch next {
-            case .queued, .inFlight, .cancelled, .expired: true
-            case .scheduled, .delivered, .bounced, .failed, .captured: false
+            case .queued, .inFlight, .cancelled, .expired, .captured: true
+            case .scheduled, .delivered, .bounced, .failed: false
             }
         case .queued:
             switch next {

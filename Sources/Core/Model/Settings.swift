@@ -4,7 +4,10 @@ package enum Settings {
     package static let defaultPriority = Setting<Int>("default_priority") { priority in
         (0...1000).contains(priority) ? nil : "must be from 0 to 1000"
     }
-    package static let defaultTags = Setting<[String]>("default_tags")
+    package static let defaultTags = Setting<[String]>("default_tags") { tags in
+        tags.count <= 50 && tags.allSatisfy { (1...128).contains($0.utf8.count) }
+            ? nil : "must hold at most 50 tags of 1 to 128 bytes"
+    }
     package static let defaultCampaignID = Setting<String>("default_campaign_id")
     package static let allowedSenderDomains = Setting<[DomainPattern]>("allowed_sender_domains") { domains in
         domains.count <= 1000 ? nil : "must not hold more than 1,000 domains"

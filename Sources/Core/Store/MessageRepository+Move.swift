@@ -100,14 +100,18 @@ extension MessageRepository {
     }
 
     static func apply(_ move: MessageMove, _ connection: any SQLConnection) throws(SQLError) -> Bool {
-        let origins = MessageStatus.allCases.filter { $0.canBecome(move.status) }.map(\.rawValue)
-        let fence: SQLStatement =
-            if case .retry(_, let attempt) = move.outbox { "AND attempts = \(attempt)" } else { "" }
+        var origins = MessageStatus.allCases.filter { $0.canBecome(move.status) }
+        var fence: SQLStatement = ""
+        if case .retry(_, let attempt) = move.outbox {
+            // What has ended is sent again only because a person says so, never because an attempt comes back late.
+            origins.removeAll(where: \.isFinal)
+            fence = "AND attempts = \(attempt)"
+        }
         let moved = try connection.execute(
             """
             UPDATE smtp_relay_logs SET status = \(move.status.rawValue), updated_at = \(move.event.at.milliseconds),
                 last_reply = COALESCE(\(move.reply?.asData()), last_reply)
-            WHERE id = \(move.message.text) AND vault_id = \(move.vault.text) AND status IN \(list: origins) \(fence)
+            WHERE id = \(move.message.text) AND vault_id = \(move.vault.text) AND status IN \(list: origins.map(\.rawValue)) \(fence)
             """)
         guard moved == 1 else { return false }
         try insert(move.event, of: move.message, in: move.vault, connection)

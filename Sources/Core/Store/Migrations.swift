@@ -117,7 +117,7 @@ package enum Migrations {
         CREATE INDEX smtp_relay_logs_caller ON smtp_relay_logs (vault_id, caller_label, id);
         CREATE INDEX smtp_relay_logs_status ON smtp_relay_logs (vault_id, status, id);
         CREATE INDEX smtp_relay_logs_recipient ON smtp_relay_logs (vault_id, recipient, id);
-        CREATE INDEX smtp_relay_logs_correlation ON smtp_relay_logs (correlation_id);
+        CREATE INDEX smtp_relay_logs_correlation ON smtp_relay_logs (vault_id, correlation_id, id);
         CREATE INDEX smtp_relay_logs_open ON smtp_relay_logs (deadline_at)
             WHERE status IN ('scheduled', 'queued', 'in_flight');
         CREATE TABLE message_events (

@@ -3,6 +3,15 @@
 package import Model
 package import SQL
 
+/// A message that could go now.
+package struct ReadyMessage: Sendable {
+    package let id: MessageID
+    package let vault: VaultID
+    package let route: RouteName
+    /// Attempts so far.
+    package let attempts: Int
+}
+
 /// A message that this process holds until its lease ends.
 package struct ClaimedMessage: Sendable {
     package let id: MessageID
@@ -27,42 +36,54 @@ package struct OutboxRepository: Sendable {
         self.owner = owner
     }
 
-    /// Claims ready messages for a time and marks them as in flight.
+    /// How a message is taken up.
+    package enum Claim: Sendable {
+        /// Leased to this process, in flight from now on; the event says that an attempt begins.
+        case attempt(MessageEvent)
+        /// Nothing is left to do but this step: no lease, no second transaction.
+        case settle(MessageMove)
+    }
+
+    /// Takes up ready messages: fairly among vaults, the highest priority of each first.
     ///
     /// A lease that runs out makes its message ready again: a crash loses nothing.
     /// - Parameters:
     ///   - limit: messages in all.
     ///   - share: messages of one vault at most, less what it has in hand already (`inHand`).
-    ///   - makeEvent: the event for an attempt that begins.
+    ///   - decide: how to take up one message.
+    /// - Returns: what was leased, and how many messages were taken up in all.
     package func claim(
         at now: Timestamp,
         lease: Timestamp,
         limit: Int,
         share: Int,
         inHand: [VaultID: Int],
-        makeEvent: @escaping @Sendable (RouteName, _ attempt: Int) -> MessageEvent
-    ) async throws -> [ClaimedMessage] {
+        decide: @escaping @Sendable (ReadyMessage) -> Claim
+    ) async throws -> (leased: [ClaimedMessage], count: Int) {
         try await database.write { [owner] connection in
             try connection.execute(
                 """
                 UPDATE outbox SET ready = 1, lease_owner = NULL
                 WHERE ready = 0 AND due_at <= \(now.milliseconds)
                 """)
-            var claimed: [ClaimedMessage] = []
+            var leased: [ClaimedMessage] = []
+            var count = 0
             for vault in try Self.readyVaults(connection) {
-                let count = min(limit - claimed.count, share - inHand[vault, default: 0])
-                guard count > 0 else { continue }
-                let ids = try connection.rows(
-                    """
-                    UPDATE outbox SET ready = 0, due_at = \(lease.milliseconds), lease_owner = \(owner)
-                    WHERE message_id IN (SELECT message_id FROM outbox WHERE vault_id = \(vault.text) AND ready = 1
-                        ORDER BY priority DESC, due_at LIMIT \(count))
-                    RETURNING message_id
-                    """
-                ).map { try $0.text(0) }
-                claimed += try Self.take(ids, at: now, makeEvent, connection)
+                let room = min(limit - count, share - inHand[vault, default: 0])
+                guard room > 0 else { continue }
+                for ready in try Self.ready(in: vault, limit: room, connection) {
+                    count += 1
+                    switch decide(ready) {
+                    case .attempt(let event):
+                        if let message = try Self.lease(ready, to: owner, at: now, until: lease, event, connection) {
+                            leased.append(message)
+                        }
+                    case .settle(let move):
+                        if try !MessageRepository.apply(move, connection) { try Self.drop(ready.id, connection) }
+                    }
+                }
             }
-            return claimed
+            return (leased, count)
         }
     }
 
@@ -120,40 +141,61 @@ package struct OutboxRepository: Sendable {
         return vaults.shuffled()
     }
 
-    private static func take(
-        _ ids: [String],
-        at now: Timestamp,
-        _ makeEvent: (RouteName, Int) -> MessageEvent,
+    private static func ready(
+        in vault: VaultID,
+        limit: Int,
         _ connection: any SQLConnection
-    ) throws -> [ClaimedMessage] {
-        var claimed: [ClaimedMessage] = []
-        for id in ids {
-            let message = MessageID(stored: id)
-            guard
-                let row = try connection.row(
-                    """
-                    UPDATE smtp_relay_logs SET status = 'in_flight', attempts = attempts + 1, updated_at = \(now.milliseconds)
-                    WHERE id = \(id) AND status IN ('scheduled', 'queued', 'in_flight')
-                    RETURNING vault_id, route, sender, recipient, payload_id, attempts, deadline_at, created_at
-                    """)
-            else {
-                // The log is the truth: an entry whose message has ended has no business here.
-                try connection.execute("DELETE FROM outbox WHERE message_id = \(id)")
-                continue
-            }
+    ) throws -> [ReadyMessage] {
+        try connection.rows(
+            """
+            SELECT outbox.message_id, smtp_relay_logs.route, smtp_relay_logs.attempts
+            FROM outbox JOIN smtp_relay_logs ON smtp_relay_logs.id = outbox.message_id
+            WHERE outbox.vault_id = \(vault.text) AND outbox.ready = 1
+            ORDER BY outbox.priority DESC, outbox.due_at LIMIT \(limit)
+            """
+        ).map { row in
             guard let route = RouteName(rawValue: try row.text(1)) else {
                 throw SQLError(.unexpectedValue, "a message's route is unknown")
             }
-            let vault = VaultID(stored: try row.text(0))
-            let attempt = Int(try row.integer(5))
-            try MessageRepository.insert(makeEvent(route, attempt), of: message, in: vault, connection)
-            claimed.append(
-                ClaimedMessage(
-                    id: message, vault: vault, route: route, sender: try row.text(2), recipient: try row.text(3),
-                    payload: PayloadID(stored: try row.text(4)), attempt: attempt,
-                    deadline: Timestamp(milliseconds: try row.integer(6)),
-                    createdAt: Timestamp(milliseconds: try row.integer(7))))
+            return ReadyMessage(
+                id: MessageID(stored: try row.text(0)), vault: vault, route: route, attempts: Int(try row.integer(2)))
         }
-        return claimed
+    }
+
+    private static func lease(
+        _ ready: ReadyMessage,
+        to owner: String,
+        at now: Timestamp,
+        until lease: Timestamp,
+        _ event: MessageEvent,
+        _ connection: any SQLConnection
+    ) throws -> ClaimedMessage? {
+        guard
+            let row = try connection.row(
+                """
+                UPDATE smtp_relay_logs SET status = 'in_flight', attempts = attempts + 1,
+                    updated_at = \(now.milliseconds)
+                WHERE id = \(ready.id.text) AND status IN ('scheduled', 'queued', 'in_flight')
+                RETURNING sender, recipient, payload_id, attempts, deadline_at, created_at
+                """)
+        else {
+            try drop(ready.id, connection)
+            return nil
+        }
+        try connection.execute(
+            """
+            UPDATE outbox SET ready = 0, due_at = \(lease.milliseconds), lease_owner = \(owner)
+            WHERE message_id = \(ready.id.text)
+            """)
+        try MessageRepository.insert(event, of: ready.id, in: ready.vault, connection)
+        return ClaimedMessage(
+            id: ready.id, vault: ready.vault, route: ready.route, sender: try row.text(0), recipient: try row.text(1),
+            payload: PayloadID(stored: try row.text(2)), attempt: Int(try row.integer(3)),
+            deadline: Timestamp(milliseconds: try row.integer(4)), createdAt: Timestamp(milliseconds: try row.integer(5)))
+    }
+
+    /// The log is the truth: an entry whose message has ended has no business in the outbox.
+    private static func drop(_ id: MessageID, _ connection: any SQLConnection) throws(SQLError) {
+        try connection.execute("DELETE FROM outbox WHERE message_id = \(id.text)")
     }
 }

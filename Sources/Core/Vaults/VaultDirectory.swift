@@ -80,7 +80,7 @@ package final class VaultDirectory: Sendable {
 }
 
 extension VaultDirectory {
-    /// Changes settings, all or none. JSON null takes a value away.
+    /// Changes settings, all or none. JSON null, "" or [] takes a value away.
     /// - Throws: `validation_failed` naming each key that is unknown or has a value of the wrong kind.
     package func change(_ document: JSONObject, in vault: VaultID) async throws {
         var values: [String: (any SettingValue)?] = [:]
@@ -93,7 +93,9 @@ extension VaultDirectory {
                 continue
             }
             do throws(SettingProblem) {
-                let value: (any SettingValue)? = member.value == .null ? nil : try declaration.fromJSON(member.value)
+                // An empty value is none: the instance's holds then (seed 000 §06).
+                let isEmpty = [.null, .string(""), .array([])].contains(member.value)
+                let value: (any SettingValue)? = isEmpty ? nil : try declaration.fromJSON(member.value)
                 if declaration.isSecret {
                     secrets.updateValue((value as? String).map(Secret.init), forKey: member.name)
                 } else {

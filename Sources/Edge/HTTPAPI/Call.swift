@@ -22,12 +22,18 @@ struct Call: Sendable {
     }
 
     /// The body as it came.
-    /// - Throws: `message_too_large` beyond the limit.
+    /// - Throws: `message_too_large` beyond the limit, `validation_failed` when the client goes away in the middle.
     func body(upTo limit: Int) async throws -> ByteBuffer {
+        let tooLarge = PosternError(.messageTooLarge, "the body is larger than \(limit) bytes")
+        // An announced size is answered before it is on its way.
+        if let announced = request.headers[.contentLength].flatMap(Int.init), announced > limit { throw tooLarge }
         do {
             return try await request.body.collect(upTo: limit)
         } catch is NIOTooManyBytesError {
-            throw PosternError(.messageTooLarge, "the body is larger than \(limit) bytes")
+            throw tooLarge
+        } catch {
+            // Nobody may be left to read this, and it is no mistake of ours.
+            throw PosternError(.validationFailed, "the body broke off before its end")
         }
     }
 

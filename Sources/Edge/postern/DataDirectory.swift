@@ -53,6 +53,11 @@ final class DataDirectory: Sendable {
         guard fsync(file) == 0, rename(temporary, path) == 0 else {
             throw StartError(description: "\(path) cannot be written")
         }
+        // The name has to be on disk as well: what the master key seals is worth nothing without it.
+        let folder = open(path.lastIndex(of: "/").map { String(path[...$0]) } ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return }
+        defer { close(folder) }
+        _ = fsync(folder)
     }
 
     /// The master key from the configuration or its file.

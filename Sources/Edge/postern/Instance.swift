@@ -118,7 +118,7 @@ struct Instance: Sendable {
                 retry: RetrySchedule(
                     initial: configuration.delivery.retryInitial, maximum: configuration.delivery.retryMaximum),
                 isLiveSendEnabled: configuration.isLiveSendEnabled),
-            routes: [.shadow: ShadowRoute(), .smarthost: smarthost], database: database, owner: process.owner,
+            routes: [.smarthost: smarthost], database: database, owner: process.owner,
             signal: signal, clock: clock, ids: ids, logger: logger)
         let watchdog = Watchdog(database: database, interval: 5, clock: clock, ids: ids, logger: logger)
 

@@ -1,7 +1,7 @@
 // One caller's write on its way through an engine's group commit.
 
-/// A body that waits for its transaction, and the caller that waits for the body. Exactly one of `finish` (after `run`) and
-/// `refuse` answers the caller.
+/// A body that waits for its transaction, and the caller that waits for the body. The body may run more than once: what it did
+/// before was taken back. Exactly one of the last run's `finish` and `refuse` answers the caller.
 package struct WriteJob: Sendable {
     /// What a body came to; the caller is told only when the transaction's end is known.
     package struct Outcome {

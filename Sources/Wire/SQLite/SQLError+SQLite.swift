@@ -9,7 +9,8 @@ extension SQLError {
         let kind: Code =
             switch code & 0xFF {
             case SQLITE_CONSTRAINT: .constraint
-            case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_INTERRUPT: .unavailable
+            // GRDB reports a closed connection as misuse.
+            case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_INTERRUPT, SQLITE_MISUSE: .unavailable
             case SQLITE_FULL, SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_NOMEM: .storage
             default: .failure
             }
