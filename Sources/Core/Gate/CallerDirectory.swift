@@ -50,30 +50,37 @@ package final class CallerDirectory: Sendable {
 
     package func issueKey(_ request: KeyRequest, in vault: VaultID) async throws -> (key: APIKey, text: Secret<String>)
     {
-        let (key, text) = makeKey(request, in: vault)
+        let fresh = KeyText.make()
+        let key = APIKey(
+            id: ids.next(), vault: vault, prefix: fresh.prefix, digest: fresh.digest, label: request.label,
+            kind: request.kind, scopes: request.scopes, isReadOnly: request.isReadOnly,
+            senderDomains: request.senderDomains, createdAt: clock.now(), expiresAt: request.expiresAt)
         try await keys.insert(key, in: vault)
-        return (key, text)
+        return (key, fresh.text)
     }
 
-    /// Gives a key a new text; the old one ends with the same commit.
+    /// Gives a key a new text; the old one ends with the same commit. It stays the same caller, by its id: in the log, for
+    /// its idempotency keys, and for whoever revokes it later.
     /// - Throws: `not_found`, or `conflict` for a key that was revoked.
     package func rotateKey(_ id: KeyID, in vault: VaultID) async throws -> (key: APIKey, text: Secret<String>) {
-        guard let old = try await keys.find(id, in: vault) else { throw Self.noKey }
-        let request = KeyRequest(
-            label: old.label, kind: old.kind, scopes: old.scopes, isReadOnly: old.isReadOnly,
-            senderDomains: old.senderDomains, expiresAt: old.expiresAt)
-        let (key, text) = makeKey(request, in: vault)
-        guard try await keys.replace(id, by: key, in: vault, at: clock.now()) else {
-            throw PosternError(.conflict, "the key was revoked", fix: "Issue a new key with POST /v1/keys.")
+        guard var key = try await keys.find(id, in: vault) else { throw Self.noKey }
+        let old = key.prefix
+        let fresh = KeyText.make()
+        (key.prefix, key.digest) = (fresh.prefix, fresh.digest)
+        guard try await keys.rotate(key, from: old, in: vault) else {
+            throw PosternError(
+                .conflict, "the key was revoked, or rotated at this very moment",
+                fix: "Read the key; if it was revoked, issue a new one with POST /v1/keys.")
         }
-        authenticator.forget(key: old.prefix)
-        return (key, text)
+        authenticator.forget(key: old)
+        return (key, fresh.text)
     }
 
     /// Ends a key at once. Ending it twice is no error.
     package func revokeKey(_ id: KeyID, in vault: VaultID) async throws {
-        guard let key = try await keys.find(id, in: vault) else { throw Self.noKey }
         _ = try await keys.revoke(id, in: vault, at: clock.now())
+        // Read afterwards: a key that has ended is not rotated any more, so this is the text to forget.
+        guard let key = try await keys.find(id, in: vault) else { throw Self.noKey }
         authenticator.forget(key: key.prefix)
     }
 
@@ -101,15 +108,6 @@ package final class CallerDirectory: Sendable {
             throw PosternError(.notFound, "there is no such SMTP user")
         }
         authenticator.forget(user)
-    }
-
-    private func makeKey(_ request: KeyRequest, in vault: VaultID) -> (key: APIKey, text: Secret<String>) {
-        let fresh = KeyText.make()
-        let key = APIKey(
-            id: ids.next(), vault: vault, prefix: fresh.prefix, digest: fresh.digest, label: request.label,
-            kind: request.kind, scopes: request.scopes, isReadOnly: request.isReadOnly,
-            senderDomains: request.senderDomains, createdAt: clock.now(), expiresAt: request.expiresAt)
-        return (key, fresh.text)
     }
 
     private static let noKey = PosternError(.notFound, "there is no such key")

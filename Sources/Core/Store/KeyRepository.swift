@@ -11,9 +11,9 @@ package struct APIKey: Sendable {
     package let id: KeyID
     package let vault: VaultID
     /// The public part, `8` characters after `ak_`: finds the row, proves nothing.
-    package let prefix: String
+    package var prefix: String
     /// SHA-256 of the whole key.
-    package let digest: [UInt8]
+    package var digest: [UInt8]
     package let label: String
     package let kind: Kind
     package let scopes: Scopes
@@ -62,22 +62,41 @@ package struct KeyRepository: Sendable {
         """
 
     package func insert(_ key: APIKey, in vault: VaultID) async throws {
-        try await database.write { connection in try Self.insert(key, in: vault, connection) }
+        let domains = key.senderDomains.map { String(decoding: JSONWriter.write($0.json), as: UTF8.self) }
+        try await database.write { connection in
+            try connection.execute(
+                """
+                INSERT INTO smtp_relay_api_keys (\(Self.columns)) VALUES (\(key.id.text), \(vault.text), \(key.prefix),
+                    \(key.digest), \(key.label), \(key.kind.rawValue), \(key.scopes.stored), \(key.isReadOnly),
+                    \(domains), \(key.createdAt.milliseconds), \(key.expiresAt?.milliseconds), NULL, NULL)
+                """)
+        }
     }
 
-    /// Puts a new key in the place of an old one, which ends in the same commit.
-    /// - Returns: false when the old key is not there or has ended already; nothing was changed then.
-    package func replace(_ old: KeyID, by key: APIKey, in vault: VaultID, at now: Timestamp) async throws -> Bool {
+    /// Gives a key a new text; the old one ends in the same commit.
+    /// - Parameters:
+    ///   - old: the public part that is to end: of two that rotate a key at the same moment, one wins.
+    ///   - key: the key with its new text.
+    /// - Returns: false when the key is not there, has ended, or has another text by now; nothing was changed then.
+    package func rotate(_ key: APIKey, from old: String, in vault: VaultID) async throws -> Bool {
         try await database.write { connection in
-            guard try Self.revoke(old, in: vault, at: now, connection) else { return false }
-            try Self.insert(key, in: vault, connection)
-            return true
+            try connection.execute(
+                """
+                UPDATE smtp_relay_api_keys SET prefix = \(key.prefix), digest = \(key.digest)
+                WHERE id = \(key.id.text) AND vault_id = \(vault.text) AND prefix = \(old) AND revoked_at IS NULL
+                """) == 1
         }
     }
 
     /// - Returns: false when there is no such key, or it has ended already.
     package func revoke(_ id: KeyID, in vault: VaultID, at now: Timestamp) async throws -> Bool {
-        try await database.write { connection in try Self.revoke(id, in: vault, at: now, connection) }
+        try await database.write { connection in
+            try connection.execute(
+                """
+                UPDATE smtp_relay_api_keys SET revoked_at = \(now.milliseconds)
+                WHERE id = \(id.text) AND vault_id = \(vault.text) AND revoked_at IS NULL
+                """) == 1
+        }
     }
 
     package func list(in vault: VaultID, page: Page) async throws -> [APIKey] {
@@ -116,29 +135,6 @@ package struct KeyRepository: Sendable {
                     "UPDATE smtp_relay_api_keys SET last_used_at = \(at.milliseconds) WHERE id = \(id.text)")
             }
         }
-    }
-
-    private static func insert(_ key: APIKey, in vault: VaultID, _ connection: any SQLConnection) throws(SQLError) {
-        let domains = key.senderDomains.map { String(decoding: JSONWriter.write($0.json), as: UTF8.self) }
-        try connection.execute(
-            """
-            INSERT INTO smtp_relay_api_keys (\(columns)) VALUES (\(key.id.text), \(vault.text), \(key.prefix),
-                \(key.digest), \(key.label), \(key.kind.rawValue), \(key.scopes.stored), \(key.isReadOnly), \(domains),
-                \(key.createdAt.milliseconds), \(key.expiresAt?.milliseconds), NULL, NULL)
-            """)
-    }
-
-    private static func revoke(
-        _ id: KeyID,
-        in vault: VaultID,
-        at now: Timestamp,
-        _ connection: any SQLConnection
-    ) throws(SQLError) -> Bool {
-        try connection.execute(
-            """
-            UPDATE smtp_relay_api_keys SET revoked_at = \(now.milliseconds)
-            WHERE id = \(id.text) AND vault_id = \(vault.text) AND revoked_at IS NULL
-            """) == 1
     }
 
     private static func key(_ row: SQLRow) throws -> APIKey {

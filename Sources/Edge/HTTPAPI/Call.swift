@@ -68,7 +68,9 @@ struct Call: Sendable {
 extension String {
     /// Whether a Content-Type is this media type, whatever its parameters.
     func hasMediaType(_ type: String) -> Bool {
-        let essence = prefix { $0 != ";" }.drop { $0.isWhitespace }
-        return String(essence.reversed().drop { $0.isWhitespace }.reversed()).lowercased() == type
+        let isBlank: (UInt8) -> Bool = { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
+        var essence = utf8.prefix { $0 != UInt8(ascii: ";") }.drop(while: isBlank)
+        while let last = essence.last, isBlank(last) { essence.removeLast() }
+        return essence.elementsEqual(type.utf8, by: { $0 | 0x20 == $1 | 0x20 })
     }
 }

@@ -172,7 +172,8 @@ private struct Scanner {
 
     mutating func escapedString(from start: Int) throws(JSONError) -> String {
         var decoded = [UInt8]()
-        decoded.append(contentsOf: bytes[start..<position])
+        decoded.reserveCapacity(position - start + 256)
+        decoded.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start..<position]))
         while position < bytes.count {
             let byte = bytes[position]
             switch byte {
@@ -188,8 +189,12 @@ private struct Scanner {
             case 0..<0x20:
                 throw failure("a control character in a string must be escaped")
             default:
-                decoded.append(byte)
-                position += 1
+                // Whatever needs no decoding is copied as a run.
+                let run = position
+                while position < bytes.count, bytes[position] >= 0x20, bytes[position] != UInt8(ascii: "\""),
+                    bytes[position] != UInt8(ascii: "\\")
+                { position += 1 }
+                decoded.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[run..<position]))
             }
         }
         throw failure("a string is not closed")

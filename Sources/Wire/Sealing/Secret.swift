@@ -16,9 +16,9 @@ package struct Secret<Value: Sendable>: Sendable, CustomStringConvertible, Custo
 }
 
 /// Compares without telling by its duration where the first difference is. Lengths are not secret.
-package func constantTimeEquals(_ left: some Collection<UInt8>, _ right: some Collection<UInt8>) -> Bool {
+package func constantTimeEquals(_ left: [UInt8], _ right: [UInt8]) -> Bool {
     guard left.count == right.count else { return false }
     var difference: UInt8 = 0
-    for (left, right) in zip(left, right) { difference |= left ^ right }
+    for index in left.indices { difference |= left[index] ^ right[index] }
     return difference == 0
 }
