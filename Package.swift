@@ -161,5 +161,47 @@ let package = Package(
         tests("SMTPClient", ["SMTP", nioCore, nioPosix, nioSSL, logging]),
         tests("Prometheus", [.product(name: "CoreMetrics", package: "swift-metrics")]),
         tests("Commands", ["JSON", "Model", argumentParser, nioCore, nioHTTP1, nioPosix]),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+        .target(
+            name: "CoreTestSupport",
+            dependencies: [
+                "Gate", "JSON", "MIME", "Mapping", "Model", "Outbox", "Policy", "SQL", "SQLite", "Sealing", "Store",
+                "TestSupport", "Vaults",
+            ],
+            path: "Tests/CoreTestSupport",
+            swiftSettings: settings
+        ),
+        tests("JSON"),
+        tests("SQL"),
+        tests("SQLite", ["SQL", "TestSupport"]),
+        tests("Sealing"),
+        tests("Model", ["JSON", "MIME"]),
+        tests("Store", ["CoreTestSupport", "JSON", "MIME", "Model", "SQL"]),
+        tests("Gate", ["CoreTestSupport", "JSON", "Model", "SQL", "Sealing", "Store"]),
+        tests("Vaults", ["CoreTestSupport", "JSON", "Model", "SQL", "Sealing", "Store", "TestSupport"]),
+        tests("Mapping", ["JSON", "MIME", "Model", "TestSupport"], hasFixtures: true),
+        tests("Policy", ["MIME", "Model"]),
+        tests(
+            "Outbox",
+            ["CoreTestSupport", "Gate", "JSON", "MIME", "Mapping", "Model", "Policy", "SQL", "Store", "Vaults"]),
+        tests(
+            "Delivery",
+            [
+                "CoreTestSupport", "JSON", "Model", "Outbox", "SQL", "Store", "TestSupport", logging, lifecycle,
+                lifecycleTestKit,
+            ]),
+        tests("Environment", ["JSON", "Model"]),
+        tests(
+            "HTTPAPI",
+            [
+                "CoreTestSupport", "Gate", "JSON", "Model", "Outbox", "SQL", "Sealing", "Store", "Vaults", hummingbird,
+                httpTypes, logging, nioCore, nioEmbedded,
+            ]),
+        tests(
+            "SMTPDoor",
+            [
+                "CoreTestSupport", "Gate", "JSON", "MIME", "Model", "Outbox", "SMTP", "SMTPServer", "Sealing", "Store",
+                "Vaults", logging, nioCore,
+            ]),
     ]
 )

@@ -1,6 +1,7 @@
 // Hands messages to the vault's smart host by SMTP.
 
 import JSON
+import MIME
 import Model
 import NIOCore
 import Outbox
@@ -45,7 +46,8 @@ package struct SmarthostRoute: Route {
                 }
             }
             let outgoing = SMTPOutgoing(
-                sender: first.sender, recipients: messages.map(\.recipient), data: ByteBuffer(bytes: bytes))
+                sender: first.sender, recipients: messages.map(\.recipient), data: ByteBuffer(bytes: bytes),
+                needsSMTPUTF8: Self.hasUTF8Header(bytes))
             let result = await client.deliver(outgoing, to: destination)
             return zip(messages, result.outcomes).map { Self.outcome($0, $1.status, result) }
         } catch {
@@ -53,6 +55,12 @@ package struct SmarthostRoute: Route {
             let reason = PosternError(describing: error).detail
             return messages.map { RouteOutcome(message: $0, result: .deferred, reply: Foreign(reason)) }
         }
+    }
+
+    /// RFC 6531 §3.1: a header beyond ASCII may only go to a server that takes SMTPUTF8.
+    private static func hasUTF8Header(_ bytes: [UInt8]) -> Bool {
+        let end = (try? HeaderBlock.parse(bytes))?.bodyStart ?? bytes.count
+        return bytes[..<end].contains { $0 > 0x7F }
     }
 
     private func destination(of vault: VaultID) async throws -> SMTPDestination {

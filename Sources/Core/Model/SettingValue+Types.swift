@@ -81,7 +81,7 @@ extension Array: SettingValue where Element: SettingElement {
 }
 
 extension String: SettingElement {
-    package init(text: String) { self = text }
+    package init(text: String) throws(SettingProblem) { try self.init(environment: text) }
     package var text: String { self }
 }
 

@@ -74,6 +74,8 @@ struct SendController: Sendable {
             let raw = try await raw(call, upTo: limit)
             return (.mime(raw), isDigestNeeded ? raw.digest : [])
         }
+        var query = Query(call.request)
+        try query.finish()
         // Base64 makes attachments a third longer; JSON escapes may add to that.
         let (value, bytes) = try await call.document(upTo: limit / 2 * 3 + 1_048_576)
         let submission: Submission = dialect == .canonical ? .canonical(value) : .simple(value)

@@ -54,7 +54,8 @@ final class DataDirectory: Sendable {
             throw StartError(description: "\(path) cannot be written")
         }
         // The name has to be on disk as well: what the master key seals is worth nothing without it.
-        let folder = open(path.lastIndex(of: "/").map { String(path[...$0]) } ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let parent = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let folder = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { return }
         defer { close(folder) }
         _ = fsync(folder)

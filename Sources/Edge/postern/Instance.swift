@@ -226,7 +226,8 @@ private struct Listener<Base: Service>: Service {
         do {
             try await service.run()
         } catch let error as IOError {
-            throw StartError(description: "\(name) \(port) cannot be opened: \(String(cString: strerror(error.errnoCode)))")
+            let reason = String(cString: strerror(error.errnoCode))
+            throw StartError(description: "\(name) \(port) cannot be opened: \(reason)")
         }
     }
 }

@@ -31,7 +31,7 @@ struct QuickstartCommand: AsyncParsableCommand {
         let folder = try options.load(shipped: shipped).dataDirectory
         let own = "\(folder)/quickstart.env"
         var configuration = try options.load(shipped: ConfigurationOptions.text(at: own) ?? shipped)
-        let logger = Startup.logger(configuration)
+        let logger = Startup.begin(configuration)
         let metrics = Startup.metrics()
         let directory = try DataDirectory(path: configuration.dataDirectory)
         if ConfigurationOptions.text(at: own) == nil { try DataDirectory.writePrivately(shipped, to: own) }

@@ -3,11 +3,13 @@
 import ArgumentParser
 import CGlibcShims
 import Environment
+import Glibc
 import Logging
 import Metrics
 import Prometheus
 import ServiceLifecycle
 import UnixSignals
+import Vaults
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -24,7 +26,7 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         let configuration = try options.load()
         try configuration.checkExposure()
-        let logger = Startup.logger(configuration)
+        let logger = Startup.begin(configuration)
         let metrics = Startup.metrics()
         let directory = try DataDirectory(path: configuration.dataDirectory)
         let key = try DataDirectory.masterKey(configuration, makesOne: false)
@@ -35,15 +37,23 @@ struct ServeCommand: AsyncParsableCommand {
         let instance = try await Instance.open(
             configuration, masterKey: key, directory: directory, certificate: certificate, metrics: metrics,
             logger: logger)
+        if try await instance.vaults.all().isEmpty {
+            logger.error(
+                "there is no vault yet, so nobody can sign in: run `postern quickstart` once with this configuration")
+        }
         try await Startup.run(instance.services, logger)
         withExtendedLifetime(directory) {}
     }
 }
 
 enum Startup {
-    /// Logs to standard error: standard output belongs to the card and to what commands answer.
-    static func logger(_ configuration: InstanceConfiguration) -> Logger {
+    /// Prepares the process, before anything is opened: its memory, its files' modes, its log.
+    ///
+    /// Logs go to standard error: standard output belongs to the card and to what commands answer.
+    static func begin(_ configuration: InstanceConfiguration) -> Logger {
         postern_tune_allocator(4)
+        // Databases, keys and cards are for this user only, wherever they are.
+        umask(0o077)
         let level = Logger.Level(rawValue: configuration.logLevel) ?? .info
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)
