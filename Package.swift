@@ -194,7 +194,7 @@ let package = Package(
         tests(
             "HTTPAPI",
             [
-                "CoreTestSupport", "Gate", "JSON", "Model", "Outbox", "SQL", "Sealing", "Store", "Vaults", hummingbird,
+                "CoreTestSupport", "Gate", "JSON", "MIME", "Model", "Outbox", "SQL", "Sealing", "Store", "Vaults", hummingbird,
                 httpTypes, logging, nioCore, nioEmbedded,
             ]),
         tests(

@@ -78,9 +78,18 @@ def test_a_revoked_key_is_dead_at_once(shadow: Postern) -> None:
 
 def test_rotation_replaces_the_secret(shadow: Postern) -> None:
     id, caller = shadow.new_key("send", "read")
+    key = {"Idempotency-Key": token()}
+    first = caller.call("POST", "/v1/messages", expect=202, json=SIMPLE, headers=key)
     turned = shadow.call("POST", f"/v1/keys/{id}/rotate", expect=200)
-    shadow.as_key(turned["key"]).call("POST", "/v1/messages", expect=202, json=SIMPLE)
+    assert turned["id"] == id
+    anew = shadow.as_key(turned["key"])
     caller.problem("POST", "/v1/messages", 401, "unauthorized", json=SIMPLE)
+    again = anew.call("POST", "/v1/messages", expect=202, json=SIMPLE, headers=key)
+    assert again == first, "it is the same caller, also to its idempotency keys"
+    # Whoever knows the key by its id ends what it has become.
+    shadow.call("DELETE", f"/v1/keys/{id}", expect=204)
+    anew.problem("POST", "/v1/messages", 401, "unauthorized", json=SIMPLE)
+    shadow.problem("POST", f"/v1/keys/{id}/rotate", 409, "conflict")
 
 
 def test_an_expired_key_is_dead(shadow: Postern) -> None:

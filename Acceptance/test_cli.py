@@ -100,9 +100,7 @@ def test_send_prints_each_id_for_people(shadow: Postern, cli: Run) -> None:
 
 
 def test_a_refusal_says_what_to_do(cli: Run) -> None:
-    told = refused(
-        cli("send", "--from", "a@elsewhere.test", "--to", "b@receiver.test", "--text", "x"), REFUSED
-    )
+    told = refused(cli("send", "--from", "a@elsewhere.test", "--to", "b@receiver.test", "--text", "x"), REFUSED)
     for word in ("sender_domain_not_allowed", "elsewhere.test", "fix:", "docs:", "request:"):
         assert word in told
     told = refused(cli(*SEND, "--to", "not an address"), REFUSED)
@@ -112,7 +110,7 @@ def test_a_refusal_says_what_to_do(cli: Run) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [["send"], [*SEND], ["send", "--raw", "no-such-file"], [*SEND, "--to", "b@receiver.test", "--colour", "red"],
-     ["message", "show", "../keys"], ["message", "list", "--limit", "201"], ["settings", "set", "nonsense"],
+     ["message", "show", ""], ["message", "list", "--limit", "201"], ["settings", "set", "nonsense"],
      ["key", "create", "--label", "x"], ["frobnicate"], ["message", "list", "--url", "ftp://example.com"]],
     ids=" ".join,
 )  # fmt: skip
@@ -124,6 +122,11 @@ def test_what_cannot_be_meant_is_wrong_use(cli: Run, arguments: Sequence[str]) -
 def test_a_server_that_is_not_there_is_said_so(cli: Run) -> None:
     url = f"http://{LOOPBACK}:{free_port()}"
     assert url in refused(cli("message", "list", POSTERN_URL=url), UNREACHABLE)
+
+
+@pytest.mark.parametrize("id", ["../keys", "..", "x?y", "a/events", "%2e%2e"])
+def test_an_id_cannot_lead_to_another_path(cli: Run, id: str) -> None:
+    assert "not_found" in refused(cli("message", "show", id), REFUSED)
 
 
 def test_a_wrong_key_is_refused(cli: Run) -> None:
@@ -184,11 +187,12 @@ def test_a_key_lives_and_dies(shadow: Postern, cli: Run) -> None:
     assert answered(cli, "message", "list", POSTERN_TOKEN=key["key"])["data"] is not None
     assert key["id"] in [row["id"] for row in answered(cli, "key", "list", "--all")["data"]]
     assert key["key"] not in said(cli("key", "list", "--all")) + said(cli("key", "show", key["id"]))
-    turned = answered(cli, "key", "rotate", key["id"])["key"]
-    assert "unauthorized" in refused(cli("message", "list", POSTERN_TOKEN=key["key"]), REFUSED)
-    said(cli("message", "list", POSTERN_TOKEN=turned))
+    old, key = key, answered(cli, "key", "rotate", key["id"])
+    assert key["id"] == old["id"]
+    assert "unauthorized" in refused(cli("message", "list", POSTERN_TOKEN=old["key"]), REFUSED)
+    said(cli("message", "list", POSTERN_TOKEN=key["key"]))
     assert key["id"] in said(cli("key", "revoke", key["id"]))
-    assert "unauthorized" in refused(cli("message", "list", POSTERN_TOKEN=turned), REFUSED)
+    assert "unauthorized" in refused(cli("message", "list", POSTERN_TOKEN=key["key"]), REFUSED)
 
 
 def test_an_smtp_login_lives_and_dies(shadow: Postern, cli: Run) -> None:

@@ -1,4 +1,4 @@
-"""Limits that a deployment sets: silence, connections, sizes, disk. One client's excess is not another one's trouble."""
+"""Limits that a deployment sets: silence, connections, sizes, disk. One client's excess is not another's trouble."""
 
 from __future__ import annotations
 
@@ -152,7 +152,9 @@ def test_smtp_sessions_of_one_address_beyond_the_cap_are_421(small: Postern) -> 
 def test_the_size_limit_is_the_one_that_was_set(new_postern: MakePostern) -> None:
     postern = new_postern(POSTERN_MAX_MESSAGE_BYTES="100000", POSTERN_MAX_RECIPIENTS="100")
     postern.start()
-    fits, too_large = (plain(body=b"x" * 76 + b"\r\n" + b"y" * 76 + b"\r\n" * (size // 2)) for size in (95_000, 101_000))
+    fits, too_large = (
+        plain(body=b"x" * 76 + b"\r\n" + b"y" * 76 + b"\r\n" * (size // 2)) for size in (95_000, 101_000)
+    )
     with postern.smtp() as session:
         assert session.client.esmtp_features["size"] == "100000"
         assert session.submit("ada@example.com", ["bob@receiver.test"], fits).accepted_id
@@ -198,9 +200,7 @@ def test_a_full_disk_says_not_now_and_loses_nothing(new_postern: MakePostern) ->
 def test_a_new_certificate_is_used_without_a_restart(
     new_postern: MakePostern, authority: Authority, tmp_path: Path
 ) -> None:
-    postern = new_postern(
-        POSTERN_TLS_CERT=str(tmp_path / "server.pem"), POSTERN_TLS_KEY=str(tmp_path / "server.key")
-    )
+    postern = new_postern(POSTERN_TLS_CERT=str(tmp_path / "server.pem"), POSTERN_TLS_KEY=str(tmp_path / "server.key"))
 
     def install(name: str) -> bytes:
         issued = authority.issue(name, f"DNS:{name}")

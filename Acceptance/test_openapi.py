@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from harness.api import only_id
+from harness.mail import token
 from harness.postern import Postern
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
@@ -43,19 +44,36 @@ def test_it_describes_every_route_of_the_design(document: dict[str, Any]) -> Non
 
 
 def test_every_described_route_is_there(shadow: Postern, document: dict[str, Any]) -> None:
-    id = only_id(shadow.send())
-    shadow.wait_status(id, "captured")
+    ids = things(shadow)
     for path, item in document["paths"].items():
         for method in METHODS & item.keys():
             real = path.replace("{dialect}", "simple")
             if method == "get":
-                answer = shadow.api("GET", real.replace("{id}", id))
+                answer = shadow.api("GET", with_id(real, ids))
                 assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:300]}"
             else:
                 # A body that nothing takes: the route answers, and does nothing.
                 answer = shadow.api(method.upper(), real.replace("{id}", "none_0000000000000000"), json={"no": "such"})
                 assert answer.status_code in (400, 404, 415, 422), f"{method} {path}: {answer.status_code}"
                 assert "{id}" in path or answer.status_code != 404, f"{method} {path} is not there"
+
+
+def things(shadow: Postern) -> dict[str, str]:
+    """One of each kind of thing that has an id, by the word in its path."""
+    id = only_id(shadow.send())
+    shadow.wait_status(id, "captured")
+    made = {
+        "keys": {"label": "described", "scopes": ["read"]},
+        "smtp-users": {"label": "described"},
+        "ip-pools": {"domain": f"{token()}.example", "pool": "described", "ips": ["192.0.2.1"]},
+    }
+    ids = {kind: shadow.call("POST", f"/v1/{kind}", expect=201, json=body)["id"] for kind, body in made.items()}
+    return {"messages": id, **ids}
+
+
+def with_id(path: str, ids: dict[str, str]) -> str:
+    """`/v1/keys/{id}` with the id of a key."""
+    return path.replace("{id}", ids[path.split("/")[2]]) if "{id}" in path else path
 
 
 def test_a_route_that_is_not_described_is_not_there(shadow: Postern, document: dict[str, Any]) -> None:
@@ -67,11 +85,11 @@ def test_answers_have_the_shape_that_is_described(shadow: Postern, document: dic
     body = {"from": "ada@example.com", "to": ["bob@receiver.test"], "subject": "Hi", "text": "x", "tags": ["a"]}
     accepted = shadow.api("POST", "/v1/messages", json=body)
     check(document, "post", "/v1/messages", accepted)
-    id = only_id(accepted.json())
-    shadow.wait_status(id, "captured")
-    for path in ("/v1/messages", "/v1/messages/{id}", "/v1/messages/{id}/events", "/v1/keys", "/v1/smtp-users",
-                 "/v1/settings", "/v1/ip-pools", "/v1/me", "/readyz"):  # fmt: skip
-        check(document, "get", path, shadow.api("GET", path.replace("{id}", id)))
+    ids = things(shadow)
+    for path in ("/v1/messages", "/v1/messages/{id}", "/v1/messages/{id}/events", "/v1/keys", "/v1/keys/{id}",
+                 "/v1/smtp-users", "/v1/smtp-users/{id}", "/v1/settings", "/v1/ip-pools", "/v1/ip-pools/{id}", "/v1/me",
+                 "/healthz", "/readyz"):  # fmt: skip
+        check(document, "get", path, shadow.api("GET", with_id(path, ids)))
     check(document, "post", "/v1/messages", shadow.api("POST", "/v1/messages", json={**body, "colour": "red"}))
     check(document, "get", "/v1/messages", shadow.api("GET", "/v1/messages", headers={"Authorization": ""}))
 

@@ -276,7 +276,6 @@ class _Server(SMTP):
         await self._reader.read(64)
         _reset(self)
 
-
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         self.is_over = True

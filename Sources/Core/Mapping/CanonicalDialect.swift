@@ -81,7 +81,7 @@ package enum CanonicalDialect {
         let to = mime.required("to", mime.address("to"))
         if let to, let recipient, to.comparisonKey != recipient.comparisonKey { mime.problem("must be the same as recipient", at: "to") }
         let from = party(&mime, "from", default: nil)
-        if from == nil { _ = mime.required("from", from) }
+        if from == nil { _ = mime.required("from", mime.object("from")) }
         let replyTo = party(&mime, "replyto", default: from)
         let subject = mime.headerText("subject")
         let text = mime.string("text")

@@ -72,11 +72,14 @@ struct Card: Sendable {
         return writer.bytes
     }
 
-    func text(url: String, smtp: SMTP?, path: String) -> String {
+    func text(url: String, smtp: SMTP?, isLive: Bool, path: String) -> String {
+        let mode = isLive
+            ? "Live send is on: what a vault's settings let through leaves this machine."
+            : "It is in shadow mode: mail is captured, nothing is sent."
         let key = key.reveal()
         var text = """
 
-            Postern is running in shadow mode: mail is captured, nothing is sent.
+            Postern is running. \(mode)
 
               API      \(url)
               Key      \(key)

@@ -75,7 +75,9 @@ private struct CardPrinter: Service {
         }
         try DataDirectory.writePrivately(
             String(decoding: card.json(url: url, smtp: smtp), as: UTF8.self) + "\n", to: path)
-        print(card.text(url: url, smtp: smtp, path: path))
+        print(
+            card.text(
+                url: url, smtp: smtp, isLive: instance.configuration.isLiveSendEnabled, path: path))
         fflush(nil)
         try? await gracefulShutdown()
     }

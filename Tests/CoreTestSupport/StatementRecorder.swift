@@ -1,0 +1,54 @@
+// Remembers the statements that pass through it, so that a test can ask the planner about each.
+
+package import SQL
+import Synchronization
+
+package final class StatementRecorder: SQLDatabase {
+    private let real: any SQLDatabase
+    private let recorded = Mutex<[SQLStatement]>([])
+
+    package init(_ real: any SQLDatabase) { self.real = real }
+
+    /// The statements since the last call.
+    package func take() -> [SQLStatement] {
+        recorded.withLock { recorded in
+            defer { recorded = [] }
+            return recorded
+        }
+    }
+
+    fileprivate func record(_ statement: SQLStatement) { recorded.withLock { $0.append(statement) } }
+
+    package func read<Value: Sendable>(
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Value
+    ) async throws -> Value {
+        try await real.read { [self] in try body(RecordingConnection(real: $0, recorder: self)) }
+    }
+
+    @discardableResult
+    package func write<Value: Sendable>(
+        cost: Int,
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Value
+    ) async throws -> Value {
+        try await real.write(cost: cost) { [self] in try body(RecordingConnection(real: $0, recorder: self)) }
+    }
+
+    package func close() async { await real.close() }
+}
+
+private struct RecordingConnection: SQLConnection {
+    let real: any SQLConnection
+    let recorder: StatementRecorder
+
+    func execute(_ statement: SQLStatement) throws(SQLError) -> Int {
+        recorder.record(statement)
+        return try real.execute(statement)
+    }
+
+    func rows(_ statement: SQLStatement) throws(SQLError) -> [SQLRow] {
+        recorder.record(statement)
+        return try real.rows(statement)
+    }
+
+    func script(_ text: String) throws(SQLError) { try real.script(text) }
+}

@@ -1,0 +1,85 @@
+// One vault with settings and a caller on a real database: what the suites above Store begin with.
+
+package import Gate
+package import JSON
+package import Model
+package import SQL
+package import Sealing
+package import Store
+package import Vaults
+
+package struct TestHouse: Sendable {
+    package let database: any SQLDatabase
+    package let clock: ManualClock
+    package let ids: IdentifierGenerator
+    package let masterKey: SealingKey
+    package let vaults: VaultDirectory
+    package let authenticator: Authenticator
+    package let callers: CallerDirectory
+    package let vault: Vault
+    /// A caller with every scope.
+    package let caller: Caller
+
+    /// Settings that let `…@example.com` send by a smart host.
+    package static let settings = JSONObject([
+        "default_priority": .integer(5),
+        "allowed_sender_domains": .array([.string("example.com")]),
+        "ip_pool_strategy": .string("from_domain"),
+        "auth_mode": .string("both"),
+        "inbound_smtp_enabled": .bool(true),
+        "live_send_enabled": .bool(true),
+        "route": .string("smarthost"),
+        "smarthost_host": .string("relay.example.net"),
+        "smarthost_port": .integer(2525),
+        "smarthost_tls": .string("none"),
+    ])
+
+    package init(
+        database: any SQLDatabase,
+        settings: JSONObject = TestHouse.settings,
+        instanceDefaults: [String: any SettingValue] = [:]
+    ) async throws {
+        let clock = ManualClock()
+        let ids = IdentifierGenerator(process: 7, clock: clock)
+        let masterKey = SealingKey.random()
+        self.database = database
+        self.clock = clock
+        self.ids = ids
+        self.masterKey = masterKey
+        vaults = VaultDirectory(
+            database: database, masterKey: masterKey, instanceDefaults: instanceDefaults, clock: clock, ids: ids)
+        authenticator = Authenticator(database: database, clock: clock)
+        callers = CallerDirectory(database: database, authenticator: authenticator, clock: clock, ids: ids)
+        vault = try await vaults.create(slug: "default", name: "Default")
+        if !settings.members.isEmpty { try await vaults.change(settings, in: vault.id) }
+        caller = Caller(vault: vault.id, identity: .key(ids.next()), label: "tests", scopes: .all)
+    }
+
+    /// Another vault in the same instance, with a caller of its own.
+    package func neighbour(_ slug: String = "other") async throws -> (vault: Vault, caller: Caller) {
+        let vault = try await vaults.create(slug: slug, name: slug)
+        return (vault, Caller(vault: vault.id, identity: .key(ids.next()), label: "neighbour", scopes: .all))
+    }
+}
+
+/// A house on a database of its own.
+package func withHouse<Result>(
+    _ engine: TestEngine = .sqlite,
+    settings: JSONObject = TestHouse.settings,
+    instanceDefaults: [String: any SettingValue] = [:],
+    _ body: (TestHouse) async throws -> Result
+) async throws -> Result {
+    try await withDatabase(engine) { database in
+        try await body(
+            try await TestHouse(database: database, settings: settings, instanceDefaults: instanceDefaults))
+    }
+}
+
+extension JSONObject {
+    /// The same members, with some changed; `nil` takes one away.
+    package func changing(_ changes: KeyValuePairs<String, JSONValue?>) -> JSONObject {
+        var copy = self
+        for (name, value) in changes { copy[name] = value }
+        return copy
+    }
+}

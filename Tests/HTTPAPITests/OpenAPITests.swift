@@ -1,0 +1,183 @@
+// The description of the API says what the router does, and no more: both are held against each other.
+
+import CoreTestSupport
+import Gate
+import HTTPTypes
+import Hummingbird
+import JSON
+import Model
+import Store
+import Testing
+
+@testable import HTTPAPI
+
+@Suite("The API's description")
+struct OpenAPITests {
+    @Test("every endpoint is described, and everything described is an endpoint")
+    func endpoints() async throws {
+        try await withDoor { door in
+            let description = try await Description(door)
+            // What is open to everyone is what the router has beyond the endpoints.
+            let guarded = Set(door.api.endpoints.map { Operation($0.method.rawValue, $0.path) })
+            let open = Set(door.api.router().routes.map { $0.path.description }).subtracting(guarded.map(\.path))
+            #expect(open == ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/errors"])
+            let there = guarded.union(open.map { Operation("GET", $0) })
+            let described = Set(description.operations.keys)
+            #expect(described.subtracting(there) == [], "described, and not there")
+            #expect(there.subtracting(described) == [], "there, and not described")
+        }
+    }
+
+    @Test("each operation asks for what the gate asks for")
+    func security() async throws {
+        try await withDoor { door in
+            let description = try await Description(door)
+            for endpoint in door.api.endpoints {
+                let operation = Operation(endpoint.method.rawValue, endpoint.path)
+                let described = try #require(description.operations[operation]?["security"]?.arrayValue)
+                var expected = endpoint.action.scopes.namesInOrder.map {
+                    JSONValue.object(["key": .array([.string($0)])])
+                }
+                if expected.isEmpty { expected = [.object(["key": .array([])])] }
+                if endpoint.credentials == .keyOrLogin { expected.append(.object(["login": .array([])])) }
+                #expect(described == expected, "\(operation)")
+            }
+            for (operation, item) in description.operations where !operation.path.hasPrefix("/v1/") {
+                #expect(item["security"]?.arrayValue == [], "\(operation)")
+            }
+        }
+    }
+
+    @Test("its lists of words are the program's")
+    func words() async throws {
+        try await withDoor { door in
+            let description = try await Description(door)
+            #expect(try description.words("ErrorCode") == ErrorCode.allCases.map(\.rawValue))
+            #expect(try description.words("MessageStatus") == MessageStatus.allCases.map(\.rawValue))
+            #expect(try description.words("EventType") == EventType.allCases.map(\.rawValue))
+            #expect(try description.words("Route") == RouteName.allCases.map(\.rawValue))
+            #expect(try description.words("Scope") == Scopes.allNames)
+            let kind = try description.schema("KeyRequest", "properties", "kind")
+            #expect(kind["enum"]?.arrayValue == APIKey.Kind.allCases.map { .string($0.rawValue) })
+        }
+    }
+
+    @Test("it has every setting, to read and to change, and no other")
+    func settings() async throws {
+        try await withDoor { door in
+            let description = try await Description(door)
+            let keys = Settings.all.map(\.key)
+            let all = try description.schema("Settings", "properties", "settings")
+            #expect(all["properties"]?.objectValue?.members.map(\.name) == keys)
+            #expect(all["required"]?.arrayValue == keys.map { .string($0) })
+            #expect(try description.schema("SettingsPatch", "properties").members.map(\.name) == keys)
+        }
+    }
+
+    @Test("a setting of a few words lists them")
+    func choices() async throws {
+        try await withDoor { door in
+            let settings = try await Description(door).schema("SettingsPatch", "properties")
+            for key in ["ip_pool_strategy", "auth_mode", "smarthost_tls"] {
+                let words = try #require(settings[key]?.objectValue?["enum"]?.arrayValue).compactMap(\.stringValue)
+                let types = "one of " + words.map { "`\($0)`" }.joined(separator: ", ")
+                #expect(Settings.declaration(key)?.typeName == types)
+            }
+        }
+    }
+
+    @Test("every reference in it leads somewhere, and every operation has a name of its own")
+    func references() async throws {
+        try await withDoor { door in
+            let description = try await Description(door)
+            var references: Set<String> = []
+            Description.collect(.object(description.document), into: &references)
+            #expect(references.count > 50)
+            for reference in references.sorted() { #expect(description.target(of: reference) != nil, "\(reference)") }
+            let names = description.operations.values.compactMap { $0["operationId"]?.stringValue }
+            #expect(names.count == description.operations.count)
+            #expect(Set(names).count == names.count)
+        }
+    }
+
+    @Test("a status that is described as an error is one of the catalogue's")
+    func statuses() async throws {
+        try await withDoor { door in
+            let known = Set(ErrorCode.allCases.map { String($0.entry.httpStatus) })
+            for (operation, item) in try await Description(door).operations {
+                let statuses = try #require(item["responses"]?.objectValue).members.map(\.name)
+                for status in statuses where ("400"..."599").contains(status) && status.utf8.count == 3 {
+                    #expect(known.contains(status), "\(operation): \(status)")
+                }
+            }
+        }
+    }
+}
+
+private struct Operation: Hashable, CustomStringConvertible {
+    let method: String
+    let path: String
+
+    init(_ method: String, _ path: String) {
+        self.method = method
+        self.path = path
+    }
+
+    var description: String { "\(method) \(path)" }
+}
+
+/// The document as the door answers it.
+private struct Description {
+    let document: JSONObject
+    let operations: [Operation: JSONObject]
+
+    init(_ door: OpenDoor) async throws {
+        document = try await door.call(.get, "/openapi.json", authorization: .none).object
+        var operations: [Operation: JSONObject] = [:]
+        for path in try #require(document["paths"]?.objectValue).members {
+            for member in try #require(path.value.objectValue).members where member.name != "parameters" {
+                operations[Operation(member.name.uppercased(), path.name)] = member.value.objectValue
+            }
+        }
+        self.operations = operations
+    }
+
+    func schema(_ names: String...) throws -> JSONObject {
+        var object = try #require(target(of: "#/components/schemas")?.objectValue)
+        for name in names { object = try #require(object[name]?.objectValue, "\(names)") }
+        return object
+    }
+
+    func words(_ name: String) throws -> [String] {
+        try #require(try schema(name)["enum"]?.arrayValue).compactMap(\.stringValue)
+    }
+
+    /// What a `$ref` into this document points at. None of our names needs a pointer's escapes.
+    func target(of reference: String) -> JSONValue? {
+        var value = JSONValue.object(document)
+        guard reference.hasPrefix("#/") else { return nil }
+        for part in reference.dropFirst(2).split(separator: "/") {
+            guard let next = value.objectValue?[String(part)] else { return nil }
+            value = next
+        }
+        return value
+    }
+
+    static func collect(_ value: JSONValue, into references: inout Set<String>) {
+        switch value {
+        case .object(let object):
+            for member in object.members {
+                if member.name == "$ref", let reference = member.value.stringValue { references.insert(reference) }
+                collect(member.value, into: &references)
+            }
+        case .array(let elements): for element in elements { collect(element, into: &references) }
+        case .null, .bool, .integer, .number, .string: break
+        }
+    }
+}
+
+extension JSONValue {
+    fileprivate static func object(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
+        .object(JSONObject(members))
+    }
+}

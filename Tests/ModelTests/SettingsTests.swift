@@ -1,0 +1,120 @@
+// Every setting: which values it takes from the API and from the environment, and where a value comes from.
+
+import JSON
+import Model
+import Testing
+
+@Suite("Settings")
+struct SettingsTests {
+    static let accepted: [(key: String, json: String, environment: String)] = [
+        ("default_priority", "0", "0"), ("default_priority", "1000", "1000"), ("default_priority", "7", "7"),
+        ("default_tags", #"["a","b c"]"#, "a, b c"), ("default_tags", "[]", ""), ("default_campaign_id", #""spring""#, "spring"),
+        ("allowed_sender_domains", #"["acme.com","*.acme.com"]"#, "acme.com,*.acme.com"),
+        ("allowed_sender_domains", #"["xn--bcher-kva.example"]"#, " Bücher.example ,"),
+        ("ip_pool_strategy", #""from_domain""#, "from_domain"), ("ip_pool_strategy", #""none""#, "none"),
+        ("auth_mode", #""api_key""#, "api_key"), ("auth_mode", #""smtp""#, "smtp"), ("auth_mode", #""both""#, "both"),
+        ("inbound_smtp_enabled", "true", "true"), ("inbound_smtp_enabled", "false", "OFF"),
+        ("live_send_enabled", "true", "1"), ("live_send_enabled", "false", "no"), ("live_send_enabled", "true", "Yes"),
+        ("route", #""shadow""#, "shadow"), ("route", #""smarthost""#, "smarthost"),
+        ("smarthost_host", #""mx.example.com""#, "mx.example.com"), ("smarthost_port", "1", "1"),
+        ("smarthost_port", "65535", "65535"), ("smarthost_tls", #""required""#, "required"),
+        ("smarthost_tls", #""implicit""#, "implicit"), ("smarthost_tls", #""opportunistic""#, "opportunistic"),
+        ("smarthost_tls", #""none""#, "none"), ("smarthost_username", #""u""#, "u"), ("smarthost_password", #""p""#, "p"),
+    ]
+
+    @Test("a value means the same from the API and from the environment", arguments: accepted)
+    func acceptedValues(_ key: String, _ json: String, _ environment: String) throws {
+        let declaration = try #require(Settings.declaration(key))
+        let expected = try JSONParser.parse(json)
+        #expect(try declaration.fromJSON(expected).json == expected)
+        #expect(try declaration.fromEnvironment(environment).json == expected)
+    }
+
+    static let refusedJSON: [(key: String, json: String)] = [
+        ("default_priority", "-1"), ("default_priority", "1001"), ("default_priority", "1.5"), ("default_priority", #""5""#),
+        ("default_priority", "true"), ("default_priority", "[]"), ("default_tags", #""a""#), ("default_tags", "[1]"),
+        ("default_tags", #"["a\nb"]"#), ("default_campaign_id", "1"), ("default_campaign_id", #""a\r\nb""#),
+        ("default_campaign_id", #""a\u0000""#), ("allowed_sender_domains", #""acme.com""#),
+        ("allowed_sender_domains", #"["acme.com","*"]"#), ("allowed_sender_domains", #"[""]"#),
+        ("allowed_sender_domains", "[null]"), ("allowed_sender_domains", #"{"0":"acme.com"}"#),
+        ("ip_pool_strategy", #""random""#), ("ip_pool_strategy", #""From_Domain""#), ("auth_mode", #""""#),
+        ("auth_mode", "true"), ("inbound_smtp_enabled", #""true""#), ("inbound_smtp_enabled", "1"), ("live_send_enabled", "0"),
+        ("route", #""mailerq""#), ("route", "null"), ("smarthost_host", #""""#), ("smarthost_host", #""a\nb""#),
+        ("smarthost_port", "0"), ("smarthost_port", "65536"), ("smarthost_port", #""25""#), ("smarthost_tls", #""yes""#),
+        ("smarthost_username", "{}"), ("smarthost_password", "1"),
+    ]
+
+    @Test("a value of the wrong kind or outside of its bounds is refused", arguments: refusedJSON)
+    func refusedValues(_ key: String, _ json: String) throws {
+        let declaration = try #require(Settings.declaration(key))
+        let value = try JSONParser.parse(json)
+        let problem = #expect(throws: SettingProblem.self) { try declaration.fromJSON(value) }
+        #expect(problem?.message.isEmpty == false)
+    }
+
+    @Test(
+        "the environment is as strict",
+        arguments: [
+            ("default_priority", ""), ("default_priority", "5 "), ("default_priority", "0x5"), ("default_priority", "1001"),
+            ("live_send_enabled", ""), ("live_send_enabled", "maybe"), ("live_send_enabled", "2"), ("route", ""),
+            ("route", "SHADOW"), ("smarthost_port", "-25"), ("smarthost_port", "99999999999999999999"),
+            ("allowed_sender_domains", "acme.com;example.com"), ("smarthost_host", ""),
+            ("default_campaign_id", String(repeating: "x", count: 1025)),
+        ])
+    func refusedEnvironment(_ key: String, _ text: String) throws {
+        let declaration = try #require(Settings.declaration(key))
+        #expect(throws: SettingProblem.self) { try declaration.fromEnvironment(text) }
+    }
+
+    @Test("the settings of the product scope that this release has are all declared, each once and explained")
+    func declarations() {
+        let keys = Settings.all.map(\.key)
+        #expect(Set(keys).count == keys.count)
+        for key in [
+            "default_priority", "default_tags", "default_campaign_id", "allowed_sender_domains", "ip_pool_strategy",
+            "live_send_enabled", "inbound_smtp_enabled", "auth_mode", "route",
+        ] { #expect(keys.contains(key)) }
+        for declaration in Settings.all {
+            #expect(!declaration.summary.isEmpty && !declaration.typeName.isEmpty)
+            #expect(declaration.environmentKey == "POSTERN_DEFAULT_" + declaration.key.uppercased())
+        }
+        #expect(Settings.all.filter(\.isSecret).map(\.key) == ["smarthost_password"])
+        #expect(Settings.declaration("no_such_setting") == nil)
+    }
+
+    @Test("the vault's value wins over the instance's, and each says where it is from")
+    func sources() throws {
+        let snapshot = SettingsSnapshot(
+            vault: ["default_priority": 3], instance: ["default_priority": 9, "route": RouteName.shadow])
+        #expect(try snapshot.require(Settings.defaultPriority) == 3)
+        #expect(try snapshot.require(Settings.route) == .shadow)
+        #expect(snapshot.source("default_priority") == .vault)
+        #expect(snapshot.source("route") == .instance)
+        #expect(snapshot.source("auth_mode") == .unset)
+        #expect(snapshot.value(Settings.authMode) == nil)
+        #expect(snapshot.erased("route")?.json == .string("shadow"))
+        #expect(snapshot.erased("auth_mode")?.json == nil)
+    }
+
+    @Test("a value that nobody set is an error that names both places, for every setting")
+    func unset() {
+        let snapshot = SettingsSnapshot(vault: [:], instance: [:])
+        let error = #expect(throws: PosternError.self) { try snapshot.require(Settings.defaultPriority) }
+        #expect(error?.code == .settingUnset)
+        #expect(error?.detail.contains("default_priority") == true)
+        #expect(error?.fix.contains("PATCH /v1/settings") == true)
+        #expect(error?.fix.contains("POSTERN_DEFAULT_DEFAULT_PRIORITY") == true)
+        #expect(Settings.all.allSatisfy { snapshot.source($0.key) == .unset })
+    }
+
+    @Test("scopes survive their stored form; unknown names give nothing")
+    func scopes() {
+        for rawValue in 0..<32 {
+            let scopes = Scopes(rawValue: rawValue)
+            #expect(Scopes(stored: scopes.stored) == scopes)
+        }
+        #expect(Scopes.all.namesInOrder == ["send", "mailerq", "amqp", "read", "admin"])
+        #expect(Scopes(name: "root") == nil && Scopes(name: "Send") == nil && Scopes(name: "") == nil)
+        #expect(Scopes(stored: "root,,send ,read") == .read)
+    }
+}
