@@ -141,7 +141,8 @@ let package = Package(
         .executableTarget(
             name: "postern",
             dependencies: [
-                "CGlibcShims", "Commands", "Delivery", "Gate", "HTTPAPI", "JSON", "MIME", "Mapping", "Model", "Outbox", "Policy", "Prometheus",
+                "CGlibcShims", "Commands", "Delivery", "Gate", "HTTPAPI", "JSON", "MIME", "Mapping", "Model", "Outbox",
+                "Policy", "Prometheus",
                 "SMTPDoor", "SMTPServer", "SMTPClient", "SQL", "SQLite", "Sealing", "Environment", "Store", "Vaults",
                 hummingbird,
                 logging, metrics, lifecycle, signals, nioCore, nioPosix, nioSSL, crypto,
@@ -194,7 +195,8 @@ let package = Package(
         tests(
             "HTTPAPI",
             [
-                "CoreTestSupport", "Gate", "JSON", "MIME", "Model", "Outbox", "SQL", "Sealing", "Store", "Vaults", hummingbird,
+                "CoreTestSupport", "Gate", "JSON", "MIME", "Model", "Outbox", "SQL", "Sealing", "Store", "Vaults",
+                hummingbird,
                 httpTypes, logging, nioCore, nioEmbedded,
             ]),
         tests(

@@ -17,7 +17,8 @@ extension TestHouse {
         on database: (any SQLDatabase)? = nil
     ) -> SendPipeline {
         SendPipeline(
-            configuration: .init(limits: limits, hostname: "mail.example.org", lifetime: lifetime, isLiveSendEnabled: isLive),
+            configuration: .init(
+                limits: limits, hostname: "mail.example.org", lifetime: lifetime, isLiveSendEnabled: isLive),
             database: database ?? self.database, vaults: vaults, gate: Gate(), policy: .standard,
             disk: DiskSpace(path: "/tmp", minimum: minimumDisk, clock: clock), signal: signal, clock: clock, ids: ids)
     }

@@ -6,6 +6,7 @@ package import Model
 package import SQL
 package import Sealing
 package import Store
+import Synchronization
 package import Vaults
 
 package struct TestHouse: Sendable {
@@ -14,8 +15,7 @@ package struct TestHouse: Sendable {
     package let ids: IdentifierGenerator
     package let masterKey: SealingKey
     package let vaults: VaultDirectory
-    package let authenticator: Authenticator
-    package let callers: CallerDirectory
+    private let gatehouse: Gatehouse
     package let vault: Vault
     /// A caller with every scope.
     package let caller: Caller
@@ -48,17 +48,43 @@ package struct TestHouse: Sendable {
         self.masterKey = masterKey
         vaults = VaultDirectory(
             database: database, masterKey: masterKey, instanceDefaults: instanceDefaults, clock: clock, ids: ids)
-        authenticator = Authenticator(database: database, clock: clock)
-        callers = CallerDirectory(database: database, authenticator: authenticator, clock: clock, ids: ids)
+        gatehouse = Gatehouse(database: database, clock: clock, ids: ids)
         vault = try await vaults.create(slug: "default", name: "Default")
         if !settings.members.isEmpty { try await vaults.change(settings, in: vault.id) }
         caller = Caller(vault: vault.id, identity: .key(ids.next()), label: "tests", scopes: .all)
     }
 
+    package var authenticator: Authenticator { gatehouse.parts.authenticator }
+    package var callers: CallerDirectory { gatehouse.parts.callers }
+
     /// Another vault in the same instance, with a caller of its own.
     package func neighbour(_ slug: String = "other") async throws -> (vault: Vault, caller: Caller) {
         let vault = try await vaults.create(slug: slug, name: slug)
         return (vault, Caller(vault: vault.id, identity: .key(ids.next()), label: "neighbour", scopes: .all))
+    }
+}
+
+/// Makes the authenticator when it is first asked for: it costs a scrypt, which few suites need.
+private final class Gatehouse: Sendable {
+    private let made = Mutex<(authenticator: Authenticator, callers: CallerDirectory)?>(nil)
+    private let database: any SQLDatabase
+    private let clock: ManualClock
+    private let ids: IdentifierGenerator
+
+    init(database: any SQLDatabase, clock: ManualClock, ids: IdentifierGenerator) {
+        self.database = database
+        self.clock = clock
+        self.ids = ids
+    }
+
+    var parts: (authenticator: Authenticator, callers: CallerDirectory) {
+        made.withLock { made in
+            if let made { return made }
+            let authenticator = Authenticator(database: database, clock: clock)
+            let callers = CallerDirectory(database: database, authenticator: authenticator, clock: clock, ids: ids)
+            made = (authenticator, callers)
+            return (authenticator, callers)
+        }
     }
 }
 

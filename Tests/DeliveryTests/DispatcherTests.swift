@@ -20,7 +20,8 @@ struct DispatcherTests {
             let submission = Submission.simple(
                 try JSONParser.parse(#"{"from":"sales@example.com","to":"ann@example.net","text":"Hi"}"#))
             try await house.running(house.dispatcher(route, signal: signal)) {
-                let receipt = try await house.pipeline(signal: signal).submit(submission, by: house.caller, through: .http)
+                let receipt = try await house.pipeline(signal: signal).submit(
+                    submission, by: house.caller, through: .http)
                 let id = receipt.entries[0].id
                 for attempt in 1...2 {
                     try await eventually("deferral \(attempt)") {
@@ -176,8 +177,10 @@ struct DispatcherTests {
         try await withHouse { house in
             let id = try await house.accept()[0]
             let dispatcher = Dispatcher(
-                configuration: DispatcherConfiguration(retry: RetrySchedule(initial: 10, maximum: 100), isLiveSendEnabled: true),
-                routes: [:], database: house.database, owner: "a", signal: OutboxSignal(), clock: house.clock, ids: house.ids,
+                configuration: DispatcherConfiguration(
+                    retry: RetrySchedule(initial: 10, maximum: 100), isLiveSendEnabled: true),
+                routes: [:], database: house.database, owner: "a", signal: OutboxSignal(), clock: house.clock,
+                ids: house.ids,
                 logger: silent)
             try await house.running(dispatcher) {
                 try await eventually("the deferral") { try await house.events(id).last?.type == .deferred }
@@ -213,7 +216,9 @@ struct DispatcherTests {
             }
             for index in 0..<5 {
                 let slow = try await house.neighbour("slow-\(index)")
-                for number in 0..<4 { try await house.accept(by: slow.caller) { $0.recipients = ["r\(number)@example.net"] } }
+                for number in 0..<4 {
+                    try await house.accept(by: slow.caller) { $0.recipients = ["r\(number)@example.net"] }
+                }
             }
             try await house.running(house.dispatcher(route) { $0.inHand = 16 }) {
                 try await eventually("the slow vaults' shares") { route.calls.count == 10 }
@@ -240,11 +245,14 @@ struct DispatcherTests {
             try await house.running(house.dispatcher(route) { $0.inHand = 40 }) {
                 try await eventually("the slow vault's share") { route.calls.count == 5 }
                 for _ in 0..<3 {
-                    let ids = try await house.accept(by: other.caller) { $0.recipients = (0..<10).map { "f\($0)@example.net" } }
+                    let ids = try await house.accept(by: other.caller) {
+                        $0.recipients = (0..<10).map { "f\($0)@example.net" }
+                    }
                     try await eventually("the other vault") {
                         var ended = 0
                         for id in ids {
-                            let message = try await MessageRepository(database: house.database).find(id, in: other.vault.id)
+                            let message = try await MessageRepository(database: house.database).find(
+                                id, in: other.vault.id)
                             if message?.status == .delivered { ended += 1 }
                         }
                         return ended == ids.count
@@ -287,7 +295,9 @@ struct DispatcherTests {
     func failingDatabase() async throws {
         try await withHouse { house in
             let scripted = ScriptedDatabase(house.database)
-            scripted.failNextWrites([SQLError(.unavailable, "busy"), SQLError(.storage, "full"), SQLError(.unavailable, "busy")])
+            scripted.failNextWrites([
+                SQLError(.unavailable, "busy"), SQLError(.storage, "full"), SQLError(.unavailable, "busy"),
+            ])
             let id = try await house.accept()[0]
             let route = ScriptedRoute { _ in .delivered }
             try await house.running(house.dispatcher(route, on: scripted)) {
@@ -309,8 +319,11 @@ struct DispatcherTests {
             try await house.running(house.dispatcher(route)) {
                 try await eventually("all") { try await house.database.count("outbox") == 0 }
             }
-            #expect(try await house.database.count("smtp_relay_logs", where: "status = 'delivered' AND attempts = 1") == 250)
-            #expect(try await house.database.count("smtp_relay_logs", where: "status = 'bounced' AND attempts = 1") == 750)
+            #expect(
+                try await house.database.count("smtp_relay_logs", where: "status = 'delivered' AND attempts = 1") == 250
+            )
+            #expect(
+                try await house.database.count("smtp_relay_logs", where: "status = 'bounced' AND attempts = 1") == 750)
         }
     }
 }

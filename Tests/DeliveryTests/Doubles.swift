@@ -25,7 +25,8 @@ final class ScriptedRoute: Route {
         for message in messages {
             let result = await answer(message)
             outcomes.append(
-                RouteOutcome(message: message, result: result, reply: Foreign("\(result) in attempt \(message.attempt)")))
+                RouteOutcome(
+                    message: message, result: result, reply: Foreign("\(result) in attempt \(message.attempt)")))
         }
         return outcomes
     }

@@ -17,17 +17,23 @@ struct OutcomeLedgerTests {
             ids: house.ids, logger: silent)
     }
 
-    @Test("each final result ends the message with its event, the reply, and no outbox entry", arguments: [
-        (RouteOutcome.Result.delivered, MessageStatus.delivered, EventType.delivered), (.bounced, .bounced, .bounced),
-        (.failed, .failed, .failed),
-    ])
+    @Test(
+        "each final result ends the message with its event, the reply, and no outbox entry",
+        arguments: [
+            (RouteOutcome.Result.delivered, MessageStatus.delivered, EventType.delivered),
+            (.bounced, .bounced, .bounced),
+            (.failed, .failed, .failed),
+        ])
     func endings(_ result: RouteOutcome.Result, _ status: MessageStatus, _ type: EventType) async throws {
         try await withHouse { house in
             try await house.accept()
             let claimed = try #require(try await house.claimAll().first)
             house.clock.advance(seconds: 2)
-            await ledger(house).record([RouteOutcome(message: claimed, result: result, reply: Foreign("550 <no> \"such\" user"))])
-            let message = try #require(try await MessageRepository(database: house.database).find(claimed.id, in: house.vault.id))
+            await ledger(house).record([
+                RouteOutcome(message: claimed, result: result, reply: Foreign("550 <no> \"such\" user"))
+            ])
+            let message = try #require(
+                try await MessageRepository(database: house.database).find(claimed.id, in: house.vault.id))
             #expect(message.status == status && message.updatedAt == house.clock.now())
             #expect(message.lastReply?.asData() == "550 <no> \"such\" user")
             let event = try #require(try await house.events(claimed.id).last)
@@ -45,7 +51,9 @@ struct OutcomeLedgerTests {
             try await house.accept()
             let claimed = try #require(try await house.claimAll().first)
             await ledger(house).record([
-                RouteOutcome(message: claimed, result: .deferred, reply: Foreign("451 later"), detail: Foreign(#"{"peer":"mx"}"#))
+                RouteOutcome(
+                    message: claimed, result: .deferred, reply: Foreign("451 later"), detail: Foreign(#"{"peer":"mx"}"#)
+                )
             ])
             #expect(try await house.status(claimed.id) == .queued)
             let event = try #require(try await house.events(claimed.id).last)
@@ -71,7 +79,8 @@ struct OutcomeLedgerTests {
         }
     }
 
-    @Test("a detail that is no JSON object is replaced and not stored", arguments: ["", "[]", "{", "not json", "\u{0}"])
+    @Test(
+        "a detail that is no JSON object is replaced and not stored", arguments: ["", "[]", "{", "not json", "\u{0}"])
     func malformedDetail(_ detail: String) async throws {
         try await withHouse { house in
             try await house.accept()

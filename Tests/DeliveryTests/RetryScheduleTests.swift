@@ -7,10 +7,12 @@ import Testing
 struct RetryScheduleTests {
     private let schedule = RetrySchedule(initial: 60, maximum: 3600)
 
-    @Test("the delay doubles up to its maximum", arguments: [
-        (1, 60.0), (2, 120), (3, 240), (4, 480), (5, 960), (6, 1920), (7, 3600), (8, 3600), (40, 3600), (1_000, 3600),
-        (Int.max, 3600), (0, 60), (-5, 60),
-    ] as [(Int, Double)])
+    @Test(
+        "the delay doubles up to its maximum",
+        arguments: [
+            (1, 60.0), (2, 120), (3, 240), (4, 480), (5, 960), (6, 1920), (7, 3600), (8, 3600), (40, 3600),
+            (1_000, 3600), (Int.max, 3600), (0, 60), (-5, 60),
+        ] as [(Int, Double)])
     func doubling(_ attempt: Int, _ expected: Double) {
         #expect(abs(schedule.delay(after: attempt, random: 0.5) - expected) < 0.001)
     }

@@ -13,9 +13,12 @@ import Testing
 
 @Suite("Watchdog")
 struct WatchdogTests {
-    private func watchdog(_ house: TestHouse, on database: (any SQLDatabase)? = nil, interval: Double = 0.01) -> Watchdog {
+    private func watchdog(_ house: TestHouse, on database: (any SQLDatabase)? = nil, interval: Double = 0.01)
+        -> Watchdog
+    {
         Watchdog(
-            database: database ?? house.database, interval: interval, clock: house.clock, ids: house.ids, logger: silent)
+            database: database ?? house.database, interval: interval, clock: house.clock, ids: house.ids, logger: silent
+        )
     }
 
     @Test("what is past its deadline expires with a reason, and leaves the outbox")
@@ -73,7 +76,8 @@ struct WatchdogTests {
             house.clock.advance(seconds: 61)
             try await watchdog(house).round()
             for id in ids { #expect(try await house.status(id) == .expired) }
-            let listed = try await MessageRepository(database: house.database).search(MessageQuery(), in: house.vault.id)
+            let listed = try await MessageRepository(database: house.database).search(
+                MessageQuery(), in: house.vault.id)
             #expect(listed.count == 2)
         }
     }
@@ -121,7 +125,8 @@ struct PayloadsTests {
             #expect(try await payloads.message(id, in: house.vault.id) == raw)
             let submission = Submission.simple(
                 try JSONParser.parse(
-                    #"{"from":"Jürgen <sales@example.com>","to":"ann@example.net","subject":"Grüße","text":"Hi","headers":{"X-A":"ü"}}"#))
+                    #"{"from":"Jürgen <sales@example.com>","to":"ann@example.net","subject":"Grüße","text":"Hi","headers":{"X-A":"ü"}}"#
+                ))
             let receipt = try await house.pipeline().submit(submission, by: house.caller, through: .http)
             let built = try #require(try await payloads.message(receipt.entries[0].id, in: house.vault.id))
             house.clock.advance(seconds: 1_000)

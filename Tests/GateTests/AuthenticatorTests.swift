@@ -10,7 +10,8 @@ import Testing
 
 @Suite("Authentication")
 struct AuthenticatorTests {
-    private func request(_ change: (inout CallerDirectory.KeyRequest) -> Void = { _ in }) -> CallerDirectory.KeyRequest {
+    private func request(_ change: (inout CallerDirectory.KeyRequest) -> Void = { _ in }) -> CallerDirectory.KeyRequest
+    {
         var request = CallerDirectory.KeyRequest(label: "robot", kind: .agent, scopes: [.send, .read])
         change(&request)
         return request
@@ -75,9 +76,12 @@ struct AuthenticatorTests {
         "what has not the form of a key is refused",
         arguments: [
             "", "ak_", "x", "ak_abcdefgh", "ak_abcdefgh_", "ak_abcdefgh_short", "Bearer ak_abcdefgh_x",
-            "sk_abcdefgh_0123456789012345678901234567890123456789012", "ak_abcdefgh-0123456789012345678901234567890123456789012",
-            "ak_abcdefgh_01234567890123456789012345678901234567890123", "ak_' OR 1=1_012345678901234567890123456789012345678901",
-            "ak_äöüß_0123456789012345678901234567890123456789012", "ak_abcdef\u{1F600}012345678901234567890123456789012345678901",
+            "sk_abcdefgh_0123456789012345678901234567890123456789012",
+            "ak_abcdefgh-0123456789012345678901234567890123456789012",
+            "ak_abcdefgh_01234567890123456789012345678901234567890123",
+            "ak_' OR 1=1_012345678901234567890123456789012345678901",
+            "ak_äöüß_0123456789012345678901234567890123456789012",
+            "ak_abcdef\u{1F600}012345678901234567890123456789012345678901",
             "ak_\u{0}bcdefgh_0123456789012345678901234567890123456789012",
         ])
     func malformed(_ text: String) async throws {
@@ -178,7 +182,8 @@ struct AuthenticatorTests {
     @Test("a login passes with its password, and again from memory; nothing else does")
     func logins() async throws {
         try await withHouse { house in
-            let (user, password) = try await house.callers.addUser(username: "robot", label: "Robot", in: house.vault.id)
+            let (user, password) = try await house.callers.addUser(
+                username: "robot", label: "Robot", in: house.vault.id)
             for _ in 0..<2 {
                 let caller = try await house.authenticator.authenticate(username: "robot", password: password)
                 #expect(caller.identity == .smtpUser(user.id) && caller.vault == house.vault.id)

@@ -11,7 +11,9 @@ import Glibc
 struct JSONHostileInputTests {
     @Test("nesting is allowed up to the limit and refused beyond it, arrays and objects alike")
     func depth() throws {
-        func arrays(_ count: Int) -> String { String(repeating: "[", count: count) + String(repeating: "]", count: count) }
+        func arrays(_ count: Int) -> String {
+            String(repeating: "[", count: count) + String(repeating: "]", count: count)
+        }
         func objects(_ count: Int) -> String {
             String(repeating: #"{"a":"#, count: count) + "1" + String(repeating: "}", count: count)
         }
@@ -35,7 +37,9 @@ struct JSONHostileInputTests {
         #expect(throws: JSONError.self) { try JSONParser.parse(#"{"a":1,"b":2,"c":3,"d":4}"#, limits: limits) }
     }
 
-    @Test("ten megabytes of opening brackets are refused without using the stack", arguments: ["[", "{\"\":", "[{\"a\":["])
+    @Test(
+        "ten megabytes of opening brackets are refused without using the stack",
+        arguments: ["[", "{\"\":", "[{\"a\":["])
     func brackets(_ pattern: String) {
         let unit = Array(pattern.utf8)
         var bytes: [UInt8] = []
@@ -71,11 +75,17 @@ struct JSONHostileInputTests {
     @Test("random bytes and random JSON tokens are read or refused, never more")
     func noise() {
         var random = SplitMix64(seed: 20_261_120)
-        let tokens = ["{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "d83d", "1", "-", "e", ".", "true", "null", " ", "é"]
+        let tokens = [
+            "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "d83d", "1", "-", "e", ".", "true", "null", " ", "é",
+        ]
         for _ in 0..<3_000 {
-            let bytes = (0..<Int.random(in: 0..<48, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let bytes = (0..<Int.random(in: 0..<48, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             _ = try? JSONParser.parse(bytes)
-            let text = (0..<Int.random(in: 0..<24, using: &random)).map { _ in tokens.randomElement(using: &random) ?? "" }
+            let text = (0..<Int.random(in: 0..<24, using: &random)).map { _ in
+                tokens.randomElement(using: &random) ?? ""
+            }
             if let value = try? JSONParser.parse(text.joined()) {
                 #expect((try? JSONParser.parse(JSONWriter.write(value))) == value)
             }

@@ -20,7 +20,10 @@ struct HeaderInjectionTests {
         ("canonical subject", { canonical(mime: ["subject": .string($0)]) }),
         ("canonical from name", { canonical(mime: ["from": party($0)]) }),
         ("canonical reply-to name", { canonical(mime: ["replyto": party($0)]) }),
-        ("canonical from address", { canonical(mime: ["from": .object(JSONObject(["address": .string("a@example.com" + $0)]))]) }),
+        (
+            "canonical from address",
+            { canonical(mime: ["from": .object(JSONObject(["address": .string("a@example.com" + $0)]))]) }
+        ),
         ("canonical envelope", { canonical(["envelope": .string("a@example.com" + $0)]) }),
         ("canonical header value", { canonical(mime: ["headers": .object(JSONObject(["X-Test": .string($0)]))]) }),
         ("canonical header name", { canonical(mime: ["headers": .object(JSONObject([$0: .string("v")]))]) }),
@@ -32,7 +35,10 @@ struct HeaderInjectionTests {
         ("simple to", { simple(["to": .array([.string("\"\($0)\" <b@example.net>"), .string("c@example.net")])]) }),
         ("simple cc", { simple(["cc": .string("b@example.net" + $0)]) }),
         ("simple reply-to", { simple(["reply_to": .string("\"\($0)\" <b@example.net>")]) }),
-        ("simple header value", { simple(["headers": .object(JSONObject(["X-Test": .string($0)])), "cc": .string("d@example.net")]) }),
+        (
+            "simple header value",
+            { simple(["headers": .object(JSONObject(["X-Test": .string($0)])), "cc": .string("d@example.net")]) }
+        ),
         ("simple file name", { attachment(["filename": .string($0)]) }),
         ("simple content type", { attachment(["content_type": .string("text/plain; name=" + $0)]) }),
         ("simple content id", { attachment(["content_id": .string($0)]) }),
@@ -61,7 +67,8 @@ struct HeaderInjectionTests {
     private func built(_ document: JSONValue, _ context: MappingContext) throws -> [UInt8]? {
         do {
             let isCanonical = document.objectValue?["recipient"] != nil
-            let mapped = try isCanonical ? CanonicalDialect.map(document, context) : SimpleDialect.map(document, context)
+            let mapped =
+                try isCanonical ? CanonicalDialect.map(document, context) : SimpleDialect.map(document, context)
             // Once accepted it must be possible to build it.
             return Array(try Sample.message(mapped.envelopes[0]).utf8)
         } catch let error as PosternError where error.code == .validationFailed && !error.problems.isEmpty {
@@ -92,7 +99,9 @@ struct HeaderInjectionTests {
     }
 
     private static func simple(_ changes: KeyValuePairs<String, JSONValue>) -> JSONValue {
-        var document = JSONObject(["from": .string("a@example.com"), "to": .string("b@example.net"), "text": .string("Hi")])
+        var document = JSONObject([
+            "from": .string("a@example.com"), "to": .string("b@example.net"), "text": .string("Hi"),
+        ])
         for (name, value) in changes { document[name] = value }
         return .object(document)
     }

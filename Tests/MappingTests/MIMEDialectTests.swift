@@ -37,7 +37,10 @@ struct MIMEDialectTests {
         #expect(result.hasSuffix(Self.complete))
         let added = String(result.dropLast(Self.complete.count))
         let received = String(decoding: HeaderBlockText.unfolded(added), as: UTF8.self)
-        #expect(received == "Received: by mail.example.org (Postern) with HTTP id cor_01kev2x5r0000001; Fri, 15 Jan 2027 08:00:00 +0000\r\n")
+        #expect(
+            received
+                == "Received: by mail.example.org (Postern) with HTTP id cor_01kev2x5r0000001; Fri, 15 Jan 2027 08:00:00 +0000\r\n"
+        )
     }
 
     @Test("bytes that are no text, and a body without its last line end, stay as they are")
@@ -60,20 +63,25 @@ struct MIMEDialectTests {
             + "To: b@example.net\r\nIdempotency-Key: k-1\r\nDate: x\r\nMessage-ID: <1@x>\r\nX-Bcc: stays\r\n\r\nBcc: body\r\n"
         let mapped = try map(input)
         #expect(
-            mapped.envelopes.map(\.recipient.description) == ["b@example.net", "dora@hidden.example", "eve@hidden.example"])
+            mapped.envelopes.map(\.recipient.description) == [
+                "b@example.net", "dora@hidden.example", "eve@hidden.example",
+            ])
         let result = try text(mapped)
         #expect(!result.contains("hidden.example") && !result.contains("y.example") && !result.contains("k-1"))
         #expect(
             result.hasSuffix(
-                "From: a@example.com\r\nTo: b@example.net\r\nDate: x\r\nMessage-ID: <1@x>\r\nX-Bcc: stays\r\n\r\nBcc: body\r\n"))
+                "From: a@example.com\r\nTo: b@example.net\r\nDate: x\r\nMessage-ID: <1@x>\r\nX-Bcc: stays\r\n\r\nBcc: body\r\n"
+            ))
         #expect(MIMEDialect.idempotencyKey(in: Array(input.utf8)) == "k-1")
         #expect(MIMEDialect.idempotencyKey(in: Array(Self.complete.utf8)) == nil)
     }
 
-    @Test("Date and Message-ID are added only where they are missing", arguments: [
-        ("", ["received", "date", "message-id"]), ("Date: x\r\n", ["received", "message-id"]),
-        ("Message-ID: <1@x>\r\n", ["received", "date"]), ("message-id: <1@x>\r\nDATE: x\r\n", ["received"]),
-    ])
+    @Test(
+        "Date and Message-ID are added only where they are missing",
+        arguments: [
+            ("", ["received", "date", "message-id"]), ("Date: x\r\n", ["received", "message-id"]),
+            ("Message-ID: <1@x>\r\n", ["received", "date"]), ("message-id: <1@x>\r\nDATE: x\r\n", ["received"]),
+        ])
     func missingFields(_ fields: String, _ expected: [String]) throws {
         let input = "From: a@example.com\r\n\(fields)To: b@example.net\r\n\r\nHi\r\n"
         let bytes = try #require(Sample.raw(map(input).envelopes[0]))
@@ -101,23 +109,27 @@ struct MIMEDialectTests {
         }
     }
 
-    @Test("what breaks the mail standards, or could be read in two ways, is refused", arguments: [
-        "From: a@example.com\nTo: b@example.net\r\n\r\nHi\r\n", "From: a@example.com\r\nTo: b@example.net\r\n\r\nHi\n",
-        "From: a@example.com\r\nTo: b@example.net\r\n\r\nHi\rHo\r\n", "From: a@example.com\r\nTo: b@example.net\r\n\r\nHi\u{0}\r\n",
-        "From: a@example.com\r\nTo: b@example.net\r\n\r\nHi\r", "To: b@example.net\r\n\r\nHi\r\n", "\r\nHi\r\n", "",
-        "From: a@example.com\r\nFrom: c@example.org\r\nTo: b@example.net\r\n\r\nHi\r\n",
-        "From: a@example.com\r\nTo: b@example.net\r\nfrom : c@example.org\r\n\r\nHi\r\n",
-        "From: a@example.com, c@example.org\r\nTo: b@example.net\r\n\r\nHi\r\n",
-        "From: Group: a@example.com, c@example.org;\r\nTo: b@example.net\r\n\r\nHi\r\n",
-        "From: Nobody:;\r\nTo: b@example.net\r\n\r\nHi\r\n", "From: nobody\r\nTo: b@example.net\r\n\r\nHi\r\n",
-        "From:\r\nTo: b@example.net\r\n\r\nHi\r\n", "From: a@example.com\r\nTo: nobody\r\n\r\nHi\r\n",
-        "From: a@example.com\r\n\r\nHi\r\n", "From: a@example.com\r\nTo: friends:;\r\n\r\nHi\r\n",
-        "From: a@example.com\r\nTo: b@example.net\r\nSubject: a\r\nSubject: b\r\n\r\nHi\r\n",
-        "From: a@example.com\r\nTo: b@example.net\r\nTo: c@example.net\r\n\r\nHi\r\n",
-        "From: a@example.com\r\nTo: b@example.net\r\nDate: x\r\nDate: y\r\n\r\nHi\r\n",
-        "From: a@example.com\r\nno header\r\nTo: b@example.net\r\n\r\nHi\r\n",
-        "From: a@example.com\r\nTo: b@example.net\r\n\r\n\(String(repeating: "x", count: 999))\r\n",
-    ])
+    @Test(
+        "what breaks the mail standards, or could be read in two ways, is refused",
+        arguments: [
+            "From: a@example.com\nTo: b@example.net\r\n\r\nHi\r\n",
+            "From: a@example.com\r\nTo: b@example.net\r\n\r\nHi\n",
+            "From: a@example.com\r\nTo: b@example.net\r\n\r\nHi\rHo\r\n",
+            "From: a@example.com\r\nTo: b@example.net\r\n\r\nHi\u{0}\r\n",
+            "From: a@example.com\r\nTo: b@example.net\r\n\r\nHi\r", "To: b@example.net\r\n\r\nHi\r\n", "\r\nHi\r\n", "",
+            "From: a@example.com\r\nFrom: c@example.org\r\nTo: b@example.net\r\n\r\nHi\r\n",
+            "From: a@example.com\r\nTo: b@example.net\r\nfrom : c@example.org\r\n\r\nHi\r\n",
+            "From: a@example.com, c@example.org\r\nTo: b@example.net\r\n\r\nHi\r\n",
+            "From: Group: a@example.com, c@example.org;\r\nTo: b@example.net\r\n\r\nHi\r\n",
+            "From: Nobody:;\r\nTo: b@example.net\r\n\r\nHi\r\n", "From: nobody\r\nTo: b@example.net\r\n\r\nHi\r\n",
+            "From:\r\nTo: b@example.net\r\n\r\nHi\r\n", "From: a@example.com\r\nTo: nobody\r\n\r\nHi\r\n",
+            "From: a@example.com\r\n\r\nHi\r\n", "From: a@example.com\r\nTo: friends:;\r\n\r\nHi\r\n",
+            "From: a@example.com\r\nTo: b@example.net\r\nSubject: a\r\nSubject: b\r\n\r\nHi\r\n",
+            "From: a@example.com\r\nTo: b@example.net\r\nTo: c@example.net\r\n\r\nHi\r\n",
+            "From: a@example.com\r\nTo: b@example.net\r\nDate: x\r\nDate: y\r\n\r\nHi\r\n",
+            "From: a@example.com\r\nno header\r\nTo: b@example.net\r\n\r\nHi\r\n",
+            "From: a@example.com\r\nTo: b@example.net\r\n\r\n\(String(repeating: "x", count: 999))\r\n",
+        ])
     func refused(_ input: String) {
         let error = #expect(throws: PosternError.self) { try map(input) }
         #expect(error?.code == .malformedMessage)
@@ -128,7 +140,10 @@ struct MIMEDialectTests {
         let input =
             "From: a@example.com\r\nTo: Ann <ann@example.net>, bob@example.net\r\nCc: ann@EXAMPLE.net\r\n"
             + "Bcc: Friends: carl@example.net, bob@example.net;\r\n\r\nHi\r\n"
-        #expect(try map(input).envelopes.map(\.recipient.description) == ["ann@example.net", "bob@example.net", "carl@example.net"])
+        #expect(
+            try map(input).envelopes.map(\.recipient.description) == [
+                "ann@example.net", "bob@example.net", "carl@example.net",
+            ])
         let given = try map(input, recipients: ["x@example.org", "y@example.org", "x@EXAMPLE.org"])
         #expect(given.envelopes.map(\.recipient.description) == ["x@example.org", "y@example.org"])
         #expect(given.envelopes.allSatisfy { Sample.raw($0) == Sample.raw(given.envelopes[0]) })
@@ -166,8 +181,10 @@ struct MIMEDialectTests {
             ).digest
         }
         let all = try [
-            digest("x", nil, []), digest("y", nil, []), digest("x", "a@example.com", []), digest("x", nil, ["a@example.com"]),
-            digest("x", "a@example.com", ["b@example.net"]), digest("x", "a@example.com", ["b@example.net", "c@example.net"]),
+            digest("x", nil, []), digest("y", nil, []), digest("x", "a@example.com", []),
+            digest("x", nil, ["a@example.com"]),
+            digest("x", "a@example.com", ["b@example.net"]),
+            digest("x", "a@example.com", ["b@example.net", "c@example.net"]),
         ]
         #expect(Set(all).count == all.count)
         #expect(try digest("x", "a@example.com", []) == all[2])

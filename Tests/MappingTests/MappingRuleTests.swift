@@ -8,7 +8,9 @@ import Testing
 
 @Suite("Mapping rules")
 struct MappingRuleTests {
-    private func request(_ changes: KeyValuePairs<String, JSONValue?> = [:], mime: KeyValuePairs<String, JSONValue?> = [:]) -> JSONValue {
+    private func request(
+        _ changes: KeyValuePairs<String, JSONValue?> = [:], mime: KeyValuePairs<String, JSONValue?> = [:]
+    ) -> JSONValue {
         var body = JSONObject([
             "to": .string("ann@example.net"), "from": .object(JSONObject(["address": .string("sales@example.com")])),
             "text": .string("Hi"),
@@ -93,7 +95,8 @@ struct MappingRuleTests {
             JSONParser.parse(#"{"from":"sales@example.com","to":"ann@example.net","text":"Hi"}"#), context)
         let raw = try MIMEDialect.map(
             RawSubmission(
-                bytes: Array("From: sales@example.com\r\nTo: ann@example.net\r\n\r\nHi\r\n".utf8), sender: nil, recipients: [],
+                bytes: Array("From: sales@example.com\r\nTo: ann@example.net\r\n\r\nHi\r\n".utf8), sender: nil,
+                recipients: [],
                 trace: .init(hello: nil, address: nil, protocolName: "HTTP", hasCheckedLines: false)), context)
         for mapped in [simple, raw] {
             let envelope = try #require(mapped.envelopes.first)
@@ -104,12 +107,16 @@ struct MappingRuleTests {
         }
     }
 
-    @Test("defaults that are odd are still kept and read back as they were accepted")
+    @Test("what was accepted under other rules than today's still reads back")
     func oddDefaults() throws {
-        let tags = (0..<60).map { JSONValue.string("tag \($0)") } + [.string(String(repeating: "t", count: 500)), .string("")]
-        let context = try Sample.context(
-            JSONObject(["default_tags": .array(tags), "default_campaign_id": .string("a\u{85}b")]),
-            pools: ["example.com": (0..<150).map { "192.0.2.\($0)" }])
+        let tags = (0..<60).map { "tag \($0)" } + [String(repeating: "t", count: 500)]
+        let settings: [String: any SettingValue] = [
+            "default_priority": 5, "ip_pool_strategy": IPPoolStrategy.fromDomain, "default_tags": tags,
+        ]
+        let context = MappingContext(
+            settings: SettingsSnapshot(vault: settings, instance: [:]),
+            pools: ["example.com": (0..<150).map { "192.0.2.\($0)" }], limits: .init(), hostname: "mail.example.org",
+            correlation: Sample.correlation, now: Sample.now)
         let envelope = try envelope(request(), context)
         let stored = JSONWriter.write(try Sample.json(envelope))
         #expect(try Sample.json(CanonicalDialect.stored(stored)) == Sample.json(envelope))
@@ -127,7 +134,10 @@ struct MappingRuleTests {
             },
             {
                 _ = try SimpleDialect.map(
-                    .object(JSONObject(["from": .string("a@example.com"), "to": .string("b@example.net"), "text": .string(long)])),
+                    .object(
+                        JSONObject([
+                            "from": .string("a@example.com"), "to": .string("b@example.net"), "text": .string(long),
+                        ])),
                     context)
             },
             {

@@ -12,14 +12,17 @@ struct SimpleDialectTests {
         try SimpleDialect.map(JSONParser.parse(json), context ?? Sample.context())
     }
 
-    @Test("one bare recipient is blocks; a name, a copy or an attachment makes it a finished message", arguments: [
-        (#""to":"ann@example.net""#, false), (#""to":["ann@example.net"]"#, false),
-        (#""to":"ann@example.net","reply_to":"r@example.com""#, false), (#""to":"Ann <ann@example.net>""#, true),
-        (#""to":["ann@example.net","bob@example.net"]"#, true), (#""to":"ann@example.net","cc":"bob@example.net""#, true),
-        (#""to":"ann@example.net","bcc":"bob@example.net""#, true), (#""bcc":"bob@example.net""#, true),
-        (#""to":"ann@example.net","reply_to":["r@example.com","s@example.com"]"#, true),
-        (#""to":"ann@example.net","attachments":[{"filename":"a.txt","content":"aGk="}]"#, true),
-    ])
+    @Test(
+        "one bare recipient is blocks; a name, a copy or an attachment makes it a finished message",
+        arguments: [
+            (#""to":"ann@example.net""#, false), (#""to":["ann@example.net"]"#, false),
+            (#""to":"ann@example.net","reply_to":"r@example.com""#, false), (#""to":"Ann <ann@example.net>""#, true),
+            (#""to":["ann@example.net","bob@example.net"]"#, true),
+            (#""to":"ann@example.net","cc":"bob@example.net""#, true),
+            (#""to":"ann@example.net","bcc":"bob@example.net""#, true), (#""bcc":"bob@example.net""#, true),
+            (#""to":"ann@example.net","reply_to":["r@example.com","s@example.com"]"#, true),
+            (#""to":"ann@example.net","attachments":[{"filename":"a.txt","content":"aGk="}]"#, true),
+        ])
     func plainOrRaw(_ members: String, _ isRaw: Bool) throws {
         let mapped = try map(#"{"from":"sales@example.com","text":"Hi",\#(members)}"#)
         #expect(mapped.envelopes.allSatisfy { (Sample.raw($0) != nil) == isRaw })
@@ -39,7 +42,9 @@ struct SimpleDialectTests {
             ])
         let bytes = try #require(Sample.raw(mapped.envelopes[0]))
         for envelope in mapped.envelopes {
-            guard case .raw(let message) = envelope.content.body, case .raw(let first) = mapped.envelopes[0].content.body else {
+            guard case .raw(let message) = envelope.content.body,
+                case .raw(let first) = mapped.envelopes[0].content.body
+            else {
                 Issue.record("not a finished message")
                 return
             }
@@ -75,13 +80,16 @@ struct SimpleDialectTests {
         #expect(Set(parts.compactMap(\.filename)) == ["Übersicht.bin", "logo.png"])
         for part in parts { #expect(message.decodedBody(of: part) == bytes) }
         let logo = try #require(parts.first { $0.filename == "logo.png" })
-        #expect(logo.contentID == "logo@x" && logo.contentType.mediaType == "image/png" && logo.disposition?.isInline == true)
+        #expect(
+            logo.contentID == "logo@x" && logo.contentType.mediaType == "image/png"
+                && logo.disposition?.isInline == true)
     }
 
     @Test("a person is written to once, however often and however spelt they are named")
     func duplicates() throws {
         let mapped = try map(
-            #"{"from":"a@example.com","to":["x@example.net","x@EXAMPLE.net"],"cc":"X <x@example.net>","bcc":"X@example.net","text":"t"}"#)
+            #"{"from":"a@example.com","to":["x@example.net","x@EXAMPLE.net"],"cc":"X <x@example.net>","bcc":"X@example.net","text":"t"}"#
+        )
         #expect(mapped.envelopes.map(\.recipient.description) == ["x@example.net", "X@example.net"])
     }
 
@@ -89,7 +97,8 @@ struct SimpleDialectTests {
     func recipientLimit() throws {
         let context = try Sample.context(limits: MappingLimits(recipients: 3))
         func recipients(_ count: Int) -> String { (0..<count).map { "\"r\($0)@example.net\"" }.joined(separator: ",") }
-        #expect(try map(#"{"from":"a@example.com","bcc":[\#(recipients(3))],"text":"t"}"#, context).envelopes.count == 3)
+        #expect(
+            try map(#"{"from":"a@example.com","bcc":[\#(recipients(3))],"text":"t"}"#, context).envelopes.count == 3)
         let error = #expect(throws: PosternError.self) {
             try map(#"{"from":"a@example.com","bcc":[\#(recipients(4))],"text":"t"}"#, context)
         }
@@ -119,7 +128,8 @@ struct SimpleDialectTests {
 
     @Test("the same submission gives the same bytes every time")
     func deterministic() throws {
-        let json = #"{"from":"Ä <a@example.com>","to":["b@example.net","c@example.net"],"text":"ü","html":"<p>ü</p>","#
+        let json =
+            #"{"from":"Ä <a@example.com>","to":["b@example.net","c@example.net"],"text":"ü","html":"<p>ü</p>","#
             + #""attachments":[{"filename":"a.bin","content":"AAEC"}]}"#
         #expect(try Sample.raw(map(json).envelopes[0]) == Sample.raw(map(json).envelopes[1]))
         let plain = #"{"from":"Ä <a@example.com>","to":"b@example.net","text":"ü","html":"<p>ü</p>"}"#

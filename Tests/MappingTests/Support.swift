@@ -15,9 +15,13 @@ enum Sample {
         pools: [String: [String]] = [:],
         limits: MappingLimits = .init()
     ) throws -> MappingContext {
-        var settings: [String: any SettingValue] = ["default_priority": 5, "ip_pool_strategy": IPPoolStrategy.fromDomain]
+        var settings: [String: any SettingValue] = [
+            "default_priority": 5, "ip_pool_strategy": IPPoolStrategy.fromDomain,
+        ]
         for change in changes.members {
-            guard let declaration = Settings.declaration(change.name) else { throw PosternError(.notFound, change.name) }
+            guard let declaration = Settings.declaration(change.name) else {
+                throw PosternError(.notFound, change.name)
+            }
             settings[change.name] = change.value == .null ? nil : try declaration.fromJSON(change.value)
         }
         return MappingContext(
@@ -63,7 +67,8 @@ struct Fixture: Sendable, CustomStringConvertible {
 
     /// All fixtures of a dialect, by name.
     static func all(_ dialect: String) -> [Fixture] {
-        let folder = "\(#filePath)".split(separator: "/").dropLast().reduce(into: "") { $0 += "/\($1)" } + "/Fixtures/\(dialect)"
+        let folder =
+            "\(#filePath)".split(separator: "/").dropLast().reduce(into: "") { $0 += "/\($1)" } + "/Fixtures/\(dialect)"
         let names = fileNames(in: folder).filter { $0.hasSuffix(".json") }
         return names.map { Fixture(description: "\(dialect)/\($0.dropLast(5))", path: "\(folder)/\($0)") }
     }

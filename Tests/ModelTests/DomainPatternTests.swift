@@ -31,9 +31,10 @@ struct DomainPatternTests {
             ("acme.com", "a@mail.acme.com"), ("acme.com", "a@acme.com.evil.com"), ("acme.com", "a@notacme.com"),
             ("acme.com", "a@acme.co"), ("*.acme.com", "a@acme.com"), ("*.acme.com", "a@notacme.com"),
             ("*.acme.com", "a@mail.acme.com.evil.com"), ("*.acme.com", "a@mailacme.com"),
-            // Cyrillic а, Greek ο, a small capital: other letters, other domains.
+            // Cyrillic а and Greek ο are other letters, and make other domains.
             ("acme.com", "a@\u{430}cme.com"), ("acme.com", "a@acme.c\u{3BF}m"), ("bücher.example", "a@bucher.example"),
-            ("*.acme.com", "a@mail.\u{430}cme.com"), ("127.acme.com", "a@[127.0.0.1]"), ("strasse.example", "a@straße.example"),
+            ("*.acme.com", "a@mail.\u{430}cme.com"), ("127.acme.com", "a@[127.0.0.1]"),
+            ("strasse.example", "a@straße.example"),
         ])
     func refuses(_ pattern: String, _ address: String) throws {
         #expect(try !matches(pattern, address))
@@ -42,18 +43,21 @@ struct DomainPatternTests {
     @Test(
         "what is neither a domain nor *. and a domain is no pattern",
         arguments: [
-            "", "*", "*.", "*.*", "*.*.com", "*acme.com", "a.*.com", "acme.*", "acme.com.", ".acme.com", "acme..com", "*..com",
-            "*.acme.com.", "acme com", " acme.com", "acme.com ", "@acme.com", "a@acme.com", "-acme.com", "acme-.com", "ac_me.com",
-            "127.0.0.1", "[127.0.0.1]", "acme.com\n", "acme.com\u{0}", "http://acme.com", "acme.com/", "xn--", "xn--a.com",
-            "ａcme\u{200B}.com", String(repeating: "a", count: 64) + ".com", "acme.com,example.com",
+            "", "*", "*.", "*.*", "*.*.com", "*acme.com", "a.*.com", "acme.*", "acme.com.", ".acme.com", "acme..com",
+            "*..com", "*.acme.com.", "acme com", " acme.com", "acme.com ", "@acme.com", "a@acme.com", "-acme.com",
+            "acme-.com", "ac_me.com", "127.0.0.1", "[127.0.0.1]", "acme.com\n", "acme.com\u{0}", "http://acme.com",
+            "acme.com/", "xn--", "xn--a.com", "ａcme\u{200B}.com", String(repeating: "a", count: 64) + ".com",
+            "acme.com,example.com",
         ])
     func malformed(_ text: String) {
         #expect(DomainPattern(text) == nil)
     }
 
-    @Test("a pattern is written in lower-case A-labels, and reads back as itself", arguments: [
-        ("ACME.com", "acme.com"), ("*.Bücher.Example", "*.xn--bcher-kva.example"),
-    ])
+    @Test(
+        "a pattern is written in lower-case A-labels, and reads back as itself",
+        arguments: [
+            ("ACME.com", "acme.com"), ("*.Bücher.Example", "*.xn--bcher-kva.example"),
+        ])
     func description(_ text: String, _ expected: String) throws {
         let pattern = try #require(DomainPattern(text))
         #expect(pattern.description == expected)

@@ -6,7 +6,8 @@ import Testing
 
 @Suite("Error catalogue")
 struct ErrorCatalogueTests {
-    @Test("every code has an HTTP error, an SMTP refusal of one class, a title and a fix", arguments: ErrorCode.allCases)
+    @Test(
+        "every code has an HTTP error, an SMTP refusal of one class, a title and a fix", arguments: ErrorCode.allCases)
     func complete(_ code: ErrorCode) {
         let entry = code.entry
         #expect((400...599).contains(entry.httpStatus))
@@ -37,7 +38,8 @@ struct ErrorCatalogueTests {
     func validation() {
         let one = PosternError.validation([JSONProblem(pointer: "/to", message: "is required")])
         #expect(one.detail == "/to is required")
-        let many = PosternError.validation((0..<80).map { JSONProblem(pointer: $0 == 0 ? "" : "/\($0)", message: "is wrong") })
+        let many = PosternError.validation(
+            (0..<80).map { JSONProblem(pointer: $0 == 0 ? "" : "/\($0)", message: "is wrong") })
         #expect(many.detail == "the document is wrong (and 79 more)")
         #expect(many.problems.count == 50)
         #expect(PosternError.validation([]).code == .validationFailed)

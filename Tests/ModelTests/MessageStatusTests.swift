@@ -61,7 +61,8 @@ struct MessageStatusTests {
     func names() {
         #expect(
             MessageStatus.allCases.map(\.rawValue) == [
-                "scheduled", "queued", "in_flight", "delivered", "bounced", "failed", "expired", "captured", "cancelled",
+                "scheduled", "queued", "in_flight", "delivered", "bounced", "failed", "expired", "captured",
+                "cancelled",
             ])
         #expect(Set(EventType.allCases.map(\.rawValue)).count == EventType.allCases.count)
     }

@@ -8,7 +8,8 @@ import Testing
 struct SettingsTests {
     static let accepted: [(key: String, json: String, environment: String)] = [
         ("default_priority", "0", "0"), ("default_priority", "1000", "1000"), ("default_priority", "7", "7"),
-        ("default_tags", #"["a","b c"]"#, "a, b c"), ("default_tags", "[]", ""), ("default_campaign_id", #""spring""#, "spring"),
+        ("default_tags", #"["a","b c"]"#, "a, b c"), ("default_tags", "[]", ""),
+        ("default_campaign_id", #""spring""#, "spring"),
         ("allowed_sender_domains", #"["acme.com","*.acme.com"]"#, "acme.com,*.acme.com"),
         ("allowed_sender_domains", #"["xn--bcher-kva.example"]"#, " Bücher.example ,"),
         ("ip_pool_strategy", #""from_domain""#, "from_domain"), ("ip_pool_strategy", #""none""#, "none"),
@@ -19,7 +20,8 @@ struct SettingsTests {
         ("smarthost_host", #""mx.example.com""#, "mx.example.com"), ("smarthost_port", "1", "1"),
         ("smarthost_port", "65535", "65535"), ("smarthost_tls", #""required""#, "required"),
         ("smarthost_tls", #""implicit""#, "implicit"), ("smarthost_tls", #""opportunistic""#, "opportunistic"),
-        ("smarthost_tls", #""none""#, "none"), ("smarthost_username", #""u""#, "u"), ("smarthost_password", #""p""#, "p"),
+        ("smarthost_tls", #""none""#, "none"), ("smarthost_username", #""u""#, "u"),
+        ("smarthost_password", #""p""#, "p"),
     ]
 
     @Test("a value means the same from the API and from the environment", arguments: accepted)
@@ -31,17 +33,19 @@ struct SettingsTests {
     }
 
     static let refusedJSON: [(key: String, json: String)] = [
-        ("default_priority", "-1"), ("default_priority", "1001"), ("default_priority", "1.5"), ("default_priority", #""5""#),
-        ("default_priority", "true"), ("default_priority", "[]"), ("default_tags", #""a""#), ("default_tags", "[1]"),
-        ("default_tags", #"["a\nb"]"#), ("default_campaign_id", "1"), ("default_campaign_id", #""a\r\nb""#),
-        ("default_campaign_id", #""a\u0000""#), ("allowed_sender_domains", #""acme.com""#),
-        ("allowed_sender_domains", #"["acme.com","*"]"#), ("allowed_sender_domains", #"[""]"#),
-        ("allowed_sender_domains", "[null]"), ("allowed_sender_domains", #"{"0":"acme.com"}"#),
-        ("ip_pool_strategy", #""random""#), ("ip_pool_strategy", #""From_Domain""#), ("auth_mode", #""""#),
-        ("auth_mode", "true"), ("inbound_smtp_enabled", #""true""#), ("inbound_smtp_enabled", "1"), ("live_send_enabled", "0"),
+        ("default_priority", "-1"), ("default_priority", "1001"), ("default_priority", "1.5"),
+        ("default_priority", #""5""#), ("default_priority", "true"), ("default_priority", "[]"),
+        ("default_tags", #""a""#), ("default_tags", "[1]"), ("default_tags", #"["a\nb"]"#), ("default_tags", #"[""]"#),
+        ("default_tags", #"["a\u0085b"]"#), ("default_campaign_id", #""a\u0085b""#), ("default_campaign_id", "1"),
+        ("default_campaign_id", #""a\r\nb""#), ("default_campaign_id", #""a\u0000""#),
+        ("allowed_sender_domains", #""acme.com""#), ("allowed_sender_domains", #"["acme.com","*"]"#),
+        ("allowed_sender_domains", #"[""]"#), ("allowed_sender_domains", "[null]"),
+        ("allowed_sender_domains", #"{"0":"acme.com"}"#), ("ip_pool_strategy", #""random""#),
+        ("ip_pool_strategy", #""From_Domain""#), ("auth_mode", #""""#), ("auth_mode", "true"),
+        ("inbound_smtp_enabled", #""true""#), ("inbound_smtp_enabled", "1"), ("live_send_enabled", "0"),
         ("route", #""mailerq""#), ("route", "null"), ("smarthost_host", #""""#), ("smarthost_host", #""a\nb""#),
-        ("smarthost_port", "0"), ("smarthost_port", "65536"), ("smarthost_port", #""25""#), ("smarthost_tls", #""yes""#),
-        ("smarthost_username", "{}"), ("smarthost_password", "1"),
+        ("smarthost_port", "0"), ("smarthost_port", "65536"), ("smarthost_port", #""25""#),
+        ("smarthost_tls", #""yes""#), ("smarthost_username", "{}"), ("smarthost_password", "1"),
     ]
 
     @Test("a value of the wrong kind or outside of its bounds is refused", arguments: refusedJSON)
@@ -55,7 +59,8 @@ struct SettingsTests {
     @Test(
         "the environment is as strict",
         arguments: [
-            ("default_priority", ""), ("default_priority", "5 "), ("default_priority", "0x5"), ("default_priority", "1001"),
+            ("default_priority", ""), ("default_priority", "5 "), ("default_priority", "0x5"),
+            ("default_priority", "1001"),
             ("live_send_enabled", ""), ("live_send_enabled", "maybe"), ("live_send_enabled", "2"), ("route", ""),
             ("route", "SHADOW"), ("smarthost_port", "-25"), ("smarthost_port", "99999999999999999999"),
             ("allowed_sender_domains", "acme.com;example.com"), ("smarthost_host", ""),
@@ -64,6 +69,17 @@ struct SettingsTests {
     func refusedEnvironment(_ key: String, _ text: String) throws {
         let declaration = try #require(Settings.declaration(key))
         #expect(throws: SettingProblem.self) { try declaration.fromEnvironment(text) }
+    }
+
+    @Test("default tags keep to the rules of tags")
+    func tagLimits() throws {
+        let declaration = try #require(Settings.declaration("default_tags"))
+        func tags(_ count: Int, _ length: Int) -> JSONValue {
+            .array((0..<count).map { _ in .string(String(repeating: "t", count: length)) })
+        }
+        #expect(throws: Never.self) { try declaration.fromJSON(tags(50, 128)) }
+        #expect(throws: SettingProblem.self) { try declaration.fromJSON(tags(51, 1)) }
+        #expect(throws: SettingProblem.self) { try declaration.fromJSON(tags(1, 129)) }
     }
 
     @Test("the settings of the product scope that this release has are all declared, each once and explained")

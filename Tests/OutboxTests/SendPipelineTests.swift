@@ -76,14 +76,18 @@ struct SendPipelineTests {
     @Test("the answer has the shape that callers rely on")
     func receiptJSON() async throws {
         try await withHouse { house in
-            let submission = try simple(#"{"from":"sales@example.com","to":["ann@example.net","bob@example.net"],"text":"t"}"#)
+            let submission = try simple(
+                #"{"from":"sales@example.com","to":["ann@example.net","bob@example.net"],"text":"t"}"#)
             let receipt = try await house.pipeline().submit(submission, by: house.caller, through: .http)
             let document = try #require(try JSONParser.parse(receipt.json).objectValue)
             #expect(document.members.map(\.name) == ["id", "status", "correlation_id", "messages"])
             #expect(document["id"] == .string(receipt.entries[0].id.text))
             #expect(document["correlation_id"] == .string(receipt.correlation.text))
             let messages = try #require(document["messages"]?.arrayValue)
-            #expect(messages.compactMap { $0.objectValue?["recipient"]?.stringValue } == ["ann@example.net", "bob@example.net"])
+            #expect(
+                messages.compactMap { $0.objectValue?["recipient"]?.stringValue } == [
+                    "ann@example.net", "bob@example.net",
+                ])
             #expect(messages.allSatisfy { $0.objectValue?["status"] == .string("queued") })
         }
     }
@@ -92,7 +96,8 @@ struct SendPipelineTests {
     func dialects() async throws {
         try await withHouse { house in
             let canonical = try JSONParser.parse(
-                #"{"recipient":"ann@example.net","mime":{"to":"ann@example.net","from":{"address":"a@example.com"},"text":"t"}}"#)
+                #"{"recipient":"ann@example.net","mime":{"to":"ann@example.net","from":{"address":"a@example.com"},"text":"t"}}"#
+            )
             let submissions: [Submission] = [
                 .canonical(canonical), try plain(), raw("From: a@example.com\r\nTo: ann@example.net\r\n\r\nHi\r\n"),
             ]
@@ -106,23 +111,29 @@ struct SendPipelineTests {
         }
     }
 
-    @Test("the way out is shadow while either switch is off, else what the vault chose", arguments: [
-        (true, true, "smarthost", RouteName.smarthost), (true, true, "shadow", .shadow), (true, false, "smarthost", .shadow),
-        (false, true, "smarthost", .shadow), (false, false, "smarthost", .shadow),
-    ])
+    @Test(
+        "the way out is shadow while either switch is off, else what the vault chose",
+        arguments: [
+            (true, true, "smarthost", RouteName.smarthost), (true, true, "shadow", .shadow),
+            (true, false, "smarthost", .shadow),
+            (false, true, "smarthost", .shadow), (false, false, "smarthost", .shadow),
+        ])
     func routes(_ instance: Bool, _ vault: Bool, _ route: String, _ expected: RouteName) async throws {
         let settings = TestHouse.settings.changing(["live_send_enabled": .bool(vault), "route": .string(route)])
         try await withHouse(settings: settings) { house in
             let receipt = try await house.pipeline(isLive: instance).submit(plain(), by: house.caller, through: .http)
-            let message = try await MessageRepository(database: house.database).find(receipt.entries[0].id, in: house.vault.id)
+            let message = try await MessageRepository(database: house.database).find(
+                receipt.entries[0].id, in: house.vault.id)
             #expect(message?.route == expected)
         }
     }
 
-    @Test("a setting that the way needs and nobody set refuses the submission, and leaves no row", arguments: [
-        "default_priority", "allowed_sender_domains", "ip_pool_strategy", "live_send_enabled", "route", "smarthost_host",
-        "smarthost_port", "smarthost_tls",
-    ])
+    @Test(
+        "a setting that the way needs and nobody set refuses the submission, and leaves no row",
+        arguments: [
+            "default_priority", "allowed_sender_domains", "ip_pool_strategy", "live_send_enabled", "route",
+            "smarthost_host", "smarthost_port", "smarthost_tls",
+        ])
     func unsetSettings(_ key: String) async throws {
         try await withHouse(settings: TestHouse.settings.changing([key: nil])) { house in
             let error = try await refusal(house, house.pipeline(), plain())
@@ -135,7 +146,8 @@ struct SendPipelineTests {
     @Test("in shadow mode the smart host's settings are not needed")
     func shadowNeedsNoSmarthost() async throws {
         let settings = TestHouse.settings.changing([
-            "live_send_enabled": .bool(false), "route": nil, "smarthost_host": nil, "smarthost_port": nil, "smarthost_tls": nil,
+            "live_send_enabled": .bool(false), "route": nil, "smarthost_host": nil, "smarthost_port": nil,
+            "smarthost_tls": nil,
         ])
         try await withHouse(settings: settings) { house in
             let receipt = try await house.pipeline().submit(plain(), by: house.caller, through: .http)
@@ -160,20 +172,34 @@ struct SendPipelineTests {
             let pipeline = house.pipeline(limits: MappingLimits(messageBytes: 2_000, recipients: 3))
             let long = String(repeating: "x", count: 3_000)
             let cases: [(Submission, ErrorCode)] = [
-                (try simple(#"{"from":"sales@evil.example","to":"ann@example.net","text":"t"}"#), .senderDomainNotAllowed),
+                (
+                    try simple(#"{"from":"sales@evil.example","to":"ann@example.net","text":"t"}"#),
+                    .senderDomainNotAllowed
+                ),
                 (try simple(#"{"from":"sales@example.com","to":"nobody","text":"t"}"#), .validationFailed),
-                (try simple(#"{"from":"sales@example.com","to":"ann@example.net","text":"t","x":1}"#), .validationFailed),
+                (
+                    try simple(#"{"from":"sales@example.com","to":"ann@example.net","text":"t","x":1}"#),
+                    .validationFailed
+                ),
                 (try simple("[]"), .validationFailed),
                 (try plain(#","text2":"t""#), .validationFailed),
-                (try simple(#"{"from":"sales@example.com","to":"ann@example.net","text":"\#(long)"}"#), .messageTooLarge),
+                (
+                    try simple(#"{"from":"sales@example.com","to":"ann@example.net","text":"\#(long)"}"#),
+                    .messageTooLarge
+                ),
                 (
                     try simple(
-                        #"{"from":"sales@example.com","to":["a@x.example","b@x.example","c@x.example","d@x.example"],"text":"t"}"#),
+                        #"{"from":"sales@example.com","to":["a@x.example","b@x.example","c@x.example","d@x.example"],"text":"t"}"#
+                    ),
                     .tooManyRecipients
                 ),
                 (raw("From: sales@example.com\nTo: ann@example.net\n\nHi\n"), .malformedMessage),
                 (raw("From: sales@evil.example\r\nTo: ann@example.net\r\n\r\nHi\r\n"), .senderDomainNotAllowed),
-                (raw("From: sales@example.com\r\nTo: ann@example.net\r\n\r\n" + String(repeating: "x\r\n", count: 900)), .messageTooLarge),
+                (
+                    raw(
+                        "From: sales@example.com\r\nTo: ann@example.net\r\n\r\n"
+                            + String(repeating: "x\r\n", count: 900)), .messageTooLarge
+                ),
                 (.canonical(.null), .validationFailed),
             ]
             for (submission, code) in cases {
@@ -183,13 +209,16 @@ struct SendPipelineTests {
         }
     }
 
-    @Test("who may not send is refused before anything is looked at", arguments: [
-        (Scopes.read, false), (.admin, false), (Scopes(), false), (.all, true),
-    ] as [(Scopes, Bool)])
+    @Test(
+        "who may not send is refused before anything is looked at",
+        arguments: [
+            (Scopes.read, false), (.admin, false), (Scopes(), false), (.all, true),
+        ] as [(Scopes, Bool)])
     func gate(_ scopes: Scopes, _ isReadOnly: Bool) async throws {
         try await withHouse { house in
             let caller = Caller(
-                vault: house.vault.id, identity: .key(house.ids.next()), label: "x", scopes: scopes, isReadOnly: isReadOnly)
+                vault: house.vault.id, identity: .key(house.ids.next()), label: "x", scopes: scopes,
+                isReadOnly: isReadOnly)
             let error = try await refusal(house, house.pipeline(), .simple(.null), by: caller)
             #expect(error?.code == .forbidden)
             #expect(try await house.rowCount() == 0)
@@ -201,7 +230,8 @@ struct SendPipelineTests {
         try await withHouse { house in
             let pipeline = house.pipeline()
             let key = IdempotencyKey(key: "order-7", digest: [1])
-            let submission = try simple(#"{"from":"sales@example.com","to":["ann@example.net","bob@example.net"],"text":"t"}"#)
+            let submission = try simple(
+                #"{"from":"sales@example.com","to":["ann@example.net","bob@example.net"],"text":"t"}"#)
             let first = try await pipeline.submit(submission, by: house.caller, through: .http, idempotency: key)
             house.clock.advance(seconds: 3600)
             let second = try await pipeline.submit(submission, by: house.caller, through: .smtp, idempotency: key)
@@ -231,7 +261,8 @@ struct SendPipelineTests {
                 for _ in 0..<50 {
                     group.addTask {
                         try await pipeline.submit(
-                            submission, by: house.caller, through: .http, idempotency: IdempotencyKey(key: "k", digest: [1]))
+                            submission, by: house.caller, through: .http,
+                            idempotency: IdempotencyKey(key: "k", digest: [1]))
                     }
                 }
                 return try await group.reduce(into: []) { $0.append($1) }
@@ -282,7 +313,8 @@ struct SendPipelineTests {
     @Test("a read-only caller may map; one without the scope may not")
     func mayMap() async throws {
         try await withHouse { house in
-            let reader = Caller(vault: house.vault.id, identity: house.caller.identity, label: "r", scopes: .send, isReadOnly: true)
+            let reader = Caller(
+                vault: house.vault.id, identity: house.caller.identity, label: "r", scopes: .send, isReadOnly: true)
             let submission = try plain()
             let mapped = try await house.pipeline().map(submission, by: reader)
             #expect(mapped.envelopes.count == 1)

@@ -19,7 +19,8 @@ struct SenderDomainRuleTests {
             settings: SettingsSnapshot(vault: patterns.map { ["allowed_sender_domains": $0] } ?? [:], instance: [:]))
     }
 
-    private func envelope(sender: String, from: String? = nil, recipient: String = "ann@example.net") throws -> Envelope {
+    private func envelope(sender: String, from: String? = nil, recipient: String = "ann@example.net") throws -> Envelope
+    {
         let from = try EmailAddress(parsing: from ?? sender)
         let party = Envelope.Party(name: "x", address: from)
         return Envelope(
@@ -36,20 +37,26 @@ struct SenderDomainRuleTests {
         }
     }
 
-    @Test("addresses of allowed domains pass", arguments: [
-        (["acme.com"], "a@acme.com"), (["acme.com"], "a@ACME.com"), (["other.com", "acme.com"], "a@acme.com"),
-        (["*.acme.com"], "a@mail.acme.com"), (["*.acme.com"], "a@a.b.acme.com"), (["bücher.example"], "a@xn--bcher-kva.example"),
-        (["xn--bcher-kva.example"], "a@BÜCHER.example"),
-    ] as [([String], String)])
+    @Test(
+        "addresses of allowed domains pass",
+        arguments: [
+            (["acme.com"], "a@acme.com"), (["acme.com"], "a@ACME.com"), (["other.com", "acme.com"], "a@acme.com"),
+            (["*.acme.com"], "a@mail.acme.com"), (["*.acme.com"], "a@a.b.acme.com"),
+            (["bücher.example"], "a@xn--bcher-kva.example"),
+            (["xn--bcher-kva.example"], "a@BÜCHER.example"),
+        ] as [([String], String)])
     func allowed(_ domains: [String], _ sender: String) throws {
         #expect(refusal([try envelope(sender: sender)], try context(domains))?.description == nil)
     }
 
-    @Test("addresses of any other domain are refused, and the domain is named", arguments: [
-        (["acme.com"], "a@evil.com"), (["acme.com"], "a@mail.acme.com"), (["*.acme.com"], "a@acme.com"),
-        (["acme.com"], "a@acme.com.evil.com"), (["acme.com"], "a@xacme.com"), ([], "a@acme.com"),
-        (["acme.com"], "a@\u{430}cme.com"), (["acme.com"], "a@[192.0.2.1]"), (["bücher.example"], "a@bucher.example"),
-    ] as [([String], String)])
+    @Test(
+        "addresses of any other domain are refused, and the domain is named",
+        arguments: [
+            (["acme.com"], "a@evil.com"), (["acme.com"], "a@mail.acme.com"), (["*.acme.com"], "a@acme.com"),
+            (["acme.com"], "a@acme.com.evil.com"), (["acme.com"], "a@xacme.com"), ([], "a@acme.com"),
+            (["acme.com"], "a@\u{430}cme.com"), (["acme.com"], "a@[192.0.2.1]"),
+            (["bücher.example"], "a@bucher.example"),
+        ] as [([String], String)])
     func refused(_ domains: [String], _ sender: String) throws {
         let error = refusal([try envelope(sender: sender)], try context(domains))
         #expect(error?.code == .senderDomainNotAllowed)
@@ -99,7 +106,9 @@ struct SenderDomainRuleTests {
     func order() throws {
         struct Refusing: PolicyRule {
             let code: ErrorCode
-            func judge(_ envelope: Envelope, _ context: PolicyContext) throws(PosternError) { throw PosternError(code, "no") }
+            func judge(_ envelope: Envelope, _ context: PolicyContext) throws(PosternError) {
+                throw PosternError(code, "no")
+            }
         }
         let policy = Policy(rules: [SenderDomainRule(), Refusing(code: .conflict), Refusing(code: .forbidden)])
         let context = try context(["acme.com"])

@@ -47,8 +47,8 @@ import Testing
         #expect(SMTPParameter.orcpt("no type") == nil)
         #expect(SMTPParameter.orcpt("rfc 822;x") == nil)
         #expect(SMTPParameter.orcpt(";x") == nil)
-        #expect(SMTPNotifyConditions.never.parameter == "NEVER")
-        #expect(SMTPNotifyConditions([.success, .delay]).parameter == "SUCCESS,DELAY")
+        #expect(SMTPNotify.never.parameter == "NEVER")
+        #expect(SMTPNotify([.success, .delay]).parameter == "SUCCESS,DELAY")
     }
 
     @Test("commands on the wire")

@@ -19,7 +19,8 @@ struct GroupCommitTests {
                     group.addTask {
                         let answer = try await database.write { connection in
                             try connection.execute("INSERT INTO kept (value) VALUES (\(number))")
-                            return try connection.row("SELECT value FROM kept WHERE value = \(number)")?.integer(0) ?? -1
+                            return try connection.row("SELECT value FROM kept WHERE value = \(number)")?.integer(0)
+                                ?? -1
                         }
                         return (number, answer)
                     }

@@ -15,14 +15,18 @@ struct SQLiteDatabaseTests {
     func texts(_ text: String) async throws {
         try await withTable { database in
             try await database.write { try $0.execute("INSERT INTO kept (value) VALUES (\(text))") }
-            let row = try await database.read { try $0.row("SELECT value, typeof(value) FROM kept WHERE value = \(text)") }
+            let row = try await database.read {
+                try $0.row("SELECT value, typeof(value) FROM kept WHERE value = \(text)")
+            }
             let stored = try #require(row)
             #expect(Array(try stored.text(0).utf8) == Array(text.utf8))
             #expect(try stored.text(1) == "text")
         }
     }
 
-    @Test("bytes come back as they are, none at all included", arguments: [[], [0], [0, 255, 0], Array(0...255)] as [[UInt8]])
+    @Test(
+        "bytes come back as they are, none at all included",
+        arguments: [[], [0], [0, 255, 0], Array(0...255)] as [[UInt8]])
     func blobs(_ bytes: [UInt8]) async throws {
         try await withTable { database in
             try await database.write { try $0.execute("INSERT INTO kept (value) VALUES (\(bytes))") }

@@ -7,7 +7,9 @@ import Testing
 struct SealingKeyTests {
     private let key = SealingKey.random()
 
-    @Test("what was sealed comes back", arguments: [[], [0], Array("secret".utf8), Array(repeating: 7, count: 100_000)] as [[UInt8]])
+    @Test(
+        "what was sealed comes back",
+        arguments: [[], [0], Array("secret".utf8), Array(repeating: 7, count: 100_000)] as [[UInt8]])
     func roundTrip(_ bytes: [UInt8]) throws {
         let sealed = try key.seal(bytes, context: "vlt_1/name")
         #expect(sealed.count == bytes.count + 28)

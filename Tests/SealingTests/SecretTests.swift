@@ -40,8 +40,8 @@ struct SecretTests {
     @Test(
         "comparing in constant time agrees with comparing",
         arguments: [
-            ([], []), ([0], [0]), ([0], [1]), ([1, 2], [1]), ([1], [1, 2]), ([1, 2, 3], [1, 2, 3]), ([1, 2, 3], [1, 2, 4]),
-            ([4, 2, 3], [1, 2, 3]), ([255], [0]), ([0], []),
+            ([], []), ([0], [0]), ([0], [1]), ([1, 2], [1]), ([1], [1, 2]), ([1, 2, 3], [1, 2, 3]),
+            ([1, 2, 3], [1, 2, 4]), ([4, 2, 3], [1, 2, 3]), ([255], [0]), ([0], []),
         ] as [([UInt8], [UInt8])])
     func constantTime(_ left: [UInt8], _ right: [UInt8]) {
         #expect(constantTimeEquals(left, right) == (left == right))
@@ -78,7 +78,8 @@ struct SecretTests {
 
     private func isAlphanumeric(_ byte: UInt8) -> Bool {
         switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
             true
         default: false
         }

@@ -81,15 +81,17 @@ struct AcceptanceTests {
                 entries: [
                     fresh.entries[0],
                     Acceptance.Entry(
-                        id: first.entries[0].id, envelope: fresh.entries[1].envelope, envelopeJSON: "{}", route: .shadow),
+                        id: first.entries[0].id, envelope: fresh.entries[1].envelope, envelopeJSON: "{}", route: .shadow
+                    ),
                 ],
                 metadata: nil, sendAt: nil, deadline: fresh.deadline, createdAt: fresh.createdAt,
                 idempotency: fresh.idempotency, eventIDs: fresh.eventIDs)
             let error = await #expect(throws: SQLError.self) { try await repository.accept(broken) }
             #expect(error?.code == .constraint)
-            for (table, rows) in [("smtp_relay_logs", 1), ("payloads", 1), ("outbox", 1), ("message_events", 2),
-                ("idempotency_keys", 1)] as [(String, Int64)]
-            {
+            for (table, rows) in [
+                ("smtp_relay_logs", 1), ("payloads", 1), ("outbox", 1), ("message_events", 2),
+                ("idempotency_keys", 1),
+            ] as [(String, Int64)] {
                 #expect(try await house.database.count(table) == rows, "\(table)")
             }
         }
@@ -112,7 +114,9 @@ struct AcceptanceTests {
         }
     }
 
-    @Test("the same key and digest are answered as the first time; another digest is a conflict", arguments: TestEngine.all)
+    @Test(
+        "the same key and digest are answered as the first time; another digest is a conflict",
+        arguments: TestEngine.all)
     func replayAndConflict(_ engine: TestEngine) async throws {
         try await withHouse(engine) { house in
             let repository = MessageRepository(database: house.database)
@@ -121,7 +125,9 @@ struct AcceptanceTests {
                 Issue.record("the first was not committed")
                 return
             }
-            guard case .replayed(let answer) = try await repository.accept(house.acceptance { $0.idempotency = ("k", [1]) })
+            guard
+                case .replayed(let answer) = try await repository.accept(
+                    house.acceptance { $0.idempotency = ("k", [1]) })
             else {
                 Issue.record("the second was not a replay")
                 return
@@ -140,7 +146,9 @@ struct AcceptanceTests {
                 Issue.record("the earlier answer is not found")
                 return
             }
-            guard case .conflict = try await repository.earlierAnswer(key: "k", digest: [9], caller: house.caller, at: now)
+            guard
+                case .conflict = try await repository.earlierAnswer(
+                    key: "k", digest: [9], caller: house.caller, at: now)
             else {
                 Issue.record("the conflict is not found")
                 return

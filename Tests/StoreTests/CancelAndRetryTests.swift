@@ -25,7 +25,8 @@ struct CancelAndRetryTests {
             let repository = MessageRepository(database: house.database)
             let id = try await house.accept()[0]
             try await force(status, id, house)
-            let result = try #require(try await repository.cancel(id, in: house.vault.id, event: house.event(.cancelled)))
+            let result = try #require(
+                try await repository.cancel(id, in: house.vault.id, event: house.event(.cancelled)))
             let isCancellable = status == .scheduled || status == .queued
             #expect(result.moved == isCancellable)
             #expect(result.message.status == (isCancellable ? .cancelled : status))
@@ -35,7 +36,9 @@ struct CancelAndRetryTests {
         }
     }
 
-    @Test("a message that did not arrive starts again, with a new deadline and its priority", arguments: MessageStatus.allCases)
+    @Test(
+        "a message that did not arrive starts again, with a new deadline and its priority",
+        arguments: MessageStatus.allCases)
     func retrying(_ status: MessageStatus) async throws {
         try await withHouse { house in
             let repository = MessageRepository(database: house.database)
@@ -72,7 +75,8 @@ struct CancelAndRetryTests {
             }
             let result = try #require(
                 try await repository.retry(
-                    id, in: house.vault.id, event: house.event(.retried), deadline: house.clock.now().adding(seconds: 1)))
+                    id, in: house.vault.id, event: house.event(.retried), deadline: house.clock.now().adding(seconds: 1)
+                ))
             #expect(result.moved)
             #expect(try await OutboxRepository(database: house.database, owner: "a").depth() == (waiting: 0, ready: 1))
         }

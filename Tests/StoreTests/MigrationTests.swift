@@ -39,7 +39,8 @@ struct MigrationTests {
             try await migrator.migrate(through: 1)
             try await database.write { connection in
                 try connection.execute(
-                    "INSERT INTO vaults (id, slug, name, data_key, created_at) VALUES ('vlt_1', 's', 'n', \([UInt8]([1])), 5)")
+                    "INSERT INTO vaults (id, slug, name, data_key, created_at) VALUES ('vlt_1', 's', 'n', \([UInt8]([1])), 5)"
+                )
             }
             for migration in Migrations.all.dropFirst() { try await migrator.migrate(through: migration.number) }
             #expect(try await VaultRepository(database: database).all().map(\.slug) == ["s"])
@@ -99,11 +100,8 @@ struct MigrationTests {
             "INSERT INTO processes (number, owner, lease_until) VALUES (1024, 'o', 1)",
             "INSERT INTO processes (number, owner, lease_until) VALUES (-1, 'o', 1)",
             "INSERT INTO payloads (id, vault_id, format, bytes, created_at) VALUES ('pay_1', 'vlt_none', 'mime', x'00', 1)",
-            "UPDATE payloads SET format = 'xml'",
-            "UPDATE smtp_relay_logs SET status = 'lost'",
-            "UPDATE smtp_relay_logs SET recipient = NULL",
-            "UPDATE outbox SET ready = 2",
-            "DELETE FROM payloads",
+            "UPDATE payloads SET format = 'xml'", "UPDATE smtp_relay_logs SET status = 'lost'",
+            "UPDATE smtp_relay_logs SET recipient = NULL", "UPDATE outbox SET ready = 2", "DELETE FROM payloads",
             "DELETE FROM vaults",
             "INSERT INTO vault_settings (vault_id, key, value, updated_at) VALUES ('vlt_none', 'k', '1', 1)",
             "INSERT INTO outbox SELECT message_id, vault_id, priority, ready, due_at, lease_owner FROM outbox",

@@ -26,12 +26,14 @@ struct OutboxTests {
         }.leased
     }
 
-    private func move(_ house: TestHouse, _ claimed: ClaimedMessage, _ status: MessageStatus, _ type: EventType) async throws
+    private func move(_ house: TestHouse, _ claimed: ClaimedMessage, _ status: MessageStatus, _ type: EventType)
+        async throws
         -> Bool
     {
         let moved = try await MessageRepository(database: house.database).move([
             MessageMove(
-                message: claimed.id, vault: claimed.vault, status: status, event: house.event(type, attempt: claimed.attempt),
+                message: claimed.id, vault: claimed.vault, status: status,
+                event: house.event(type, attempt: claimed.attempt),
                 outbox: .remove, reply: Foreign("250 ok"))
         ])
         return moved == [claimed.id]
@@ -53,7 +55,8 @@ struct OutboxTests {
         try await withHouse(engine) { house in
             let repository = MessageRepository(database: house.database)
             let (first, second) = (
-                OutboxRepository(database: house.database, owner: "a"), OutboxRepository(database: house.database, owner: "b")
+                OutboxRepository(database: house.database, owner: "a"),
+                OutboxRepository(database: house.database, owner: "b")
             )
             let id = try await house.accept()[0]
             let claimed = try await claim(first, house)
@@ -86,7 +89,8 @@ struct OutboxTests {
         }
     }
 
-    @Test("a lease that runs out makes the message ready again; one that is renewed does not", arguments: TestEngine.all)
+    @Test(
+        "a lease that runs out makes the message ready again; one that is renewed does not", arguments: TestEngine.all)
     func leases(_ engine: TestEngine) async throws {
         try await withHouse(engine) { house in
             let crashed = OutboxRepository(database: house.database, owner: "crashed")
@@ -165,7 +169,9 @@ struct OutboxTests {
             }
             var order: [MessageID] = []
             while let next = try await claim(outbox, house, limit: 1).first { order.append(next.id) }
-            let sorted = expected.enumerated().sorted { ($1.element.priority, $0.offset) < ($0.element.priority, $1.offset) }
+            let sorted = expected.enumerated().sorted {
+                ($1.element.priority, $0.offset) < ($0.element.priority, $1.offset)
+            }
             #expect(order == sorted.map(\.element.id))
         }
     }
@@ -205,7 +211,9 @@ struct OutboxTests {
         }
     }
 
-    @Test("what only has to be settled is settled in the claim, without a lease, and not twice", arguments: TestEngine.all)
+    @Test(
+        "what only has to be settled is settled in the claim, without a lease, and not twice", arguments: TestEngine.all
+    )
     func settling(_ engine: TestEngine) async throws {
         try await withHouse(engine) { house in
             let repository = MessageRepository(database: house.database)
@@ -215,7 +223,8 @@ struct OutboxTests {
                 try connection.execute("UPDATE smtp_relay_logs SET status = 'cancelled' WHERE id = \(ids[2].text)")
             }
             let now = house.clock.now()
-            let result = try await outbox.claim(at: now, lease: now, limit: 10, share: 10, inHand: [:]) { [ids = house.ids] ready in
+            let result = try await outbox.claim(at: now, lease: now, limit: 10, share: 10, inHand: [:]) {
+                [ids = house.ids] ready in
                 .settle(
                     MessageMove(
                         message: ready.id, vault: ready.vault, status: .captured,
@@ -224,7 +233,10 @@ struct OutboxTests {
             #expect(result.leased.isEmpty && result.count == 3)
             for id in ids.prefix(2) {
                 #expect(try await repository.find(id, in: house.vault.id)?.status == .captured)
-                #expect(try await repository.events(of: id, in: house.vault.id).map(\.type) == [.accepted, .queued, .captured])
+                #expect(
+                    try await repository.events(of: id, in: house.vault.id).map(\.type) == [
+                        .accepted, .queued, .captured,
+                    ])
             }
             #expect(try await repository.find(ids[2], in: house.vault.id)?.status == .cancelled)
             #expect(try await house.database.count("outbox") == 0)
@@ -256,8 +268,8 @@ struct OutboxTests {
             let before = try await repository.events(of: id, in: house.vault.id).map(\.id)
             house.clock.advance(seconds: 5)
             for (status, type) in [
-                (.delivered, .delivered), (.bounced, .bounced), (.failed, .failed), (.expired, .expired), (.captured, .captured),
-                (.cancelled, .cancelled), (.inFlight, .attempted),
+                (.delivered, .delivered), (.bounced, .bounced), (.failed, .failed), (.expired, .expired),
+                (.captured, .captured), (.cancelled, .cancelled), (.inFlight, .attempted),
             ] as [(MessageStatus, EventType)] {
                 #expect(try await !move(house, claimed, status, type), "\(status)")
             }
@@ -287,7 +299,9 @@ struct OutboxTests {
         }
     }
 
-    @Test("a final answer that comes after the lease counts, so that nothing is sent once more", arguments: TestEngine.all)
+    @Test(
+        "a final answer that comes after the lease counts, so that nothing is sent once more", arguments: TestEngine.all
+    )
     func lateDelivery(_ engine: TestEngine) async throws {
         try await withHouse(engine) { house in
             let repository = MessageRepository(database: house.database)

@@ -11,7 +11,8 @@ import Testing
 struct RepositoryTests {
     private func key(_ house: TestHouse, prefix: String = "abcdefgh", in vault: VaultID? = nil) -> APIKey {
         APIKey(
-            id: house.ids.next(), vault: vault ?? house.vault.id, prefix: prefix, digest: Array(0..<32), label: "a 'label'",
+            id: house.ids.next(), vault: vault ?? house.vault.id, prefix: prefix, digest: Array(0..<32),
+            label: "a 'label'",
             kind: .agent, scopes: [.send, .read], isReadOnly: true,
             senderDomains: ["acme.com", "*.bücher.example"].compactMap(DomainPattern.init),
             createdAt: house.clock.now(), expiresAt: house.clock.now().adding(seconds: 60))
@@ -123,7 +124,9 @@ struct RepositoryTests {
             let other = try await house.neighbour().vault.id
             let user = user(house)
             try await repository.insert(user, in: house.vault.id)
-            let error = await #expect(throws: SQLError.self) { try await repository.insert(self.user(house), in: other) }
+            let error = await #expect(throws: SQLError.self) {
+                try await repository.insert(self.user(house), in: other)
+            }
             #expect(error?.code == .constraint)
             let found = try #require(try await repository.find(username: "robot"))
             #expect(found.id == user.id && found.vault == house.vault.id && found.passwordHash == "hash")
@@ -173,7 +176,10 @@ struct RepositoryTests {
             )
             var expected: [[String]] = [[], [], []]
             for index in 0..<11 {
-                let (key, user, pool) = (key(house, prefix: "prefix\(10 + index)"), user(house, "u\(index)"), pool(house, "d\(index).example"))
+                let (key, user, pool) = (
+                    key(house, prefix: "prefix\(10 + index)"), user(house, "u\(index)"),
+                    pool(house, "d\(index).example")
+                )
                 try await keys.insert(key, in: house.vault.id)
                 try await users.insert(user, in: house.vault.id)
                 try await pools.insert(pool, in: house.vault.id)
@@ -198,7 +204,9 @@ struct RepositoryTests {
         }
     }
 
-    @Test("settings and secrets come back to their vault; what is unknown or malformed is left out", arguments: TestEngine.all)
+    @Test(
+        "settings and secrets come back to their vault; what is unknown or malformed is left out",
+        arguments: TestEngine.all)
     func settings(_ engine: TestEngine) async throws {
         try await withHouse(engine, settings: JSONObject()) { house in
             let repository = SettingsRepository(database: house.database)
@@ -207,7 +215,10 @@ struct RepositoryTests {
             try await repository.change(
                 ["default_priority": 4, "route": RouteName.shadow], sealedSecrets: ["smarthost_password": [1, 2]],
                 in: house.vault.id, at: now)
-            #expect(try await repository.values(in: house.vault.id).mapValues(\.json) == ["default_priority": .integer(4), "route": .string("shadow")])
+            #expect(
+                try await repository.values(in: house.vault.id).mapValues(\.json) == [
+                    "default_priority": .integer(4), "route": .string("shadow"),
+                ])
             #expect(try await repository.values(in: other).isEmpty)
             #expect(try await repository.secretNames(in: house.vault.id) == ["smarthost_password"])
             #expect(try await repository.sealedSecret("smarthost_password", in: house.vault.id) == [1, 2])
@@ -218,7 +229,8 @@ struct RepositoryTests {
             try await repository.change(
                 ["default_priority": nil, "route": RouteName.smarthost],
                 sealedSecrets: ["smarthost_password": nil], in: house.vault.id, at: now)
-            #expect(try await repository.values(in: house.vault.id).mapValues(\.json) == ["route": .string("smarthost")])
+            #expect(
+                try await repository.values(in: house.vault.id).mapValues(\.json) == ["route": .string("smarthost")])
             #expect(try await repository.secretNames(in: house.vault.id).isEmpty)
             try await house.database.write { connection in
                 for (key, value) in [("no_such_setting", "1"), ("auth_mode", "{"), ("default_priority", "\"five\"")] {
@@ -245,7 +257,9 @@ struct RepositoryTests {
         }
     }
 
-    @Test("process numbers are the lowest free ones, leased, renewed by their owner and given back", arguments: TestEngine.all)
+    @Test(
+        "process numbers are the lowest free ones, leased, renewed by their owner and given back",
+        arguments: TestEngine.all)
     func processNumbers(_ engine: TestEngine) async throws {
         try await withHouse(engine) { house in
             let repository = HousekeepingRepository(database: house.database)
@@ -262,8 +276,10 @@ struct RepositoryTests {
             #expect(try await repository.claimProcessNumber(owner: "p4", at: now, until: lease) == 0)
             // After their leases only the renewed number is still held.
             let after = lease.adding(seconds: 1)
-            #expect(try await repository.claimProcessNumber(owner: "p5", at: after, until: after.adding(seconds: 9)) == 0)
-            #expect(try await repository.claimProcessNumber(owner: "p6", at: after, until: after.adding(seconds: 9)) == 2)
+            #expect(
+                try await repository.claimProcessNumber(owner: "p5", at: after, until: after.adding(seconds: 9)) == 0)
+            #expect(
+                try await repository.claimProcessNumber(owner: "p6", at: after, until: after.adding(seconds: 9)) == 2)
             #expect(try await !repository.renewProcessNumber(0, owner: "p4", until: after))
         }
     }
@@ -285,7 +301,9 @@ struct RepositoryTests {
 
 @Suite("Overdue messages")
 struct OverdueTests {
-    @Test("what should have ended is overdue, oldest deadline first, but not while somebody has it in hand", arguments: TestEngine.all)
+    @Test(
+        "what should have ended is overdue, oldest deadline first, but not while somebody has it in hand",
+        arguments: TestEngine.all)
     func overdue(_ engine: TestEngine) async throws {
         try await withHouse(engine) { house in
             let housekeeping = HousekeepingRepository(database: house.database)
@@ -306,7 +324,8 @@ struct OverdueTests {
             #expect(try await housekeeping.overdue(at: house.clock.now(), limit: 10).map(\.id) == [sooner, later])
             #expect(try await housekeeping.overdue(at: house.clock.now(), limit: 1).map(\.id) == [sooner])
             house.clock.advance(seconds: 30)
-            #expect(try await housekeeping.overdue(at: house.clock.now(), limit: 10).map(\.id) == [held, sooner, later])
+            #expect(
+                try await housekeeping.overdue(at: house.clock.now(), limit: 10).map(\.id) == [held, sooner, later])
         }
     }
 }

@@ -8,12 +8,14 @@ import Testing
 
 @Suite("Log search")
 struct SearchTests {
-    private func search(_ house: TestHouse, in vault: VaultID? = nil, _ change: (inout MessageQuery) -> Void) async throws
+    private func search(_ house: TestHouse, in vault: VaultID? = nil, _ change: (inout MessageQuery) -> Void)
+        async throws
         -> [MessageID]
     {
         var query = MessageQuery(limit: 200)
         change(&query)
-        return try await MessageRepository(database: house.database).search(query, in: vault ?? house.vault.id).map(\.id)
+        return try await MessageRepository(database: house.database).search(query, in: vault ?? house.vault.id).map(
+            \.id)
     }
 
     @Test("nothing asked is everything of the vault, newest first", arguments: TestEngine.all)
@@ -80,10 +82,13 @@ struct SearchTests {
         }
     }
 
-    @Test("a text finds by message id, by correlation id, and by the beginning of a recipient", arguments: TestEngine.all)
+    @Test(
+        "a text finds by message id, by correlation id, and by the beginning of a recipient", arguments: TestEngine.all)
     func text(_ engine: TestEngine) async throws {
         try await withHouse(engine) { house in
-            let acceptance = try house.acceptance { $0.recipients = ["ann@example.net", "anna@example.net", "bob@example.net"] }
+            let acceptance = try house.acceptance {
+                $0.recipients = ["ann@example.net", "anna@example.net", "bob@example.net"]
+            }
             _ = try await MessageRepository(database: house.database).accept(acceptance)
             let ids = acceptance.entries.map(\.id)
             let umlaut = try await house.accept { $0.recipients = ["änne@example.net"] }
@@ -161,7 +166,8 @@ struct QueryPlanTests {
         let recorder = StatementRecorder(house.database)
         try await body(recorder)
         var plans: [String] = []
-        for statement in recorder.take() where statement.text.hasPrefix("SELECT") || statement.text.hasPrefix("UPDATE") {
+        for statement in recorder.take() where statement.text.hasPrefix("SELECT") || statement.text.hasPrefix("UPDATE")
+        {
             let explained: SQLStatement = "EXPLAIN QUERY PLAN \(statement)"
             plans.append(
                 try await house.database.read { connection in
@@ -176,10 +182,13 @@ struct QueryPlanTests {
         ("caller", "smtp_relay_logs_caller", { $0.caller = "tests" }),
         ("status", "smtp_relay_logs_status", { $0.status = .delivered }),
         ("recipient", "smtp_relay_logs_recipient", { $0.recipient = "ann@example.net" }),
-        ("window", "smtp_relay_logs_vault", {
-            $0.since = Timestamp(milliseconds: 1)
-            $0.until = Timestamp(milliseconds: 2_000_000_000_000)
-        }),
+        (
+            "window", "smtp_relay_logs_vault",
+            {
+                $0.since = Timestamp(milliseconds: 1)
+                $0.until = Timestamp(milliseconds: 2_000_000_000_000)
+            }
+        ),
         ("page", "smtp_relay_logs_vault", { $0.before = MessageID(high: 1, low: 2) }),
         ("id", "id=?", { $0.text = "msg_0000000000000000" }),
         ("correlation", "smtp_relay_logs_correlation", { $0.text = "cor_0000000000000000" }),
@@ -193,7 +202,9 @@ struct QueryPlanTests {
         try await withHouse { house in
             try await house.accept { $0.recipients = ["ann@example.net", "anna@example.net"] }
             if path.name == "many matches" {
-                for round in 0..<2 { try await house.accept { $0.recipients = (0..<501).map { "many\(round)-\($0)@example.net" } } }
+                for round in 0..<2 {
+                    try await house.accept { $0.recipients = (0..<501).map { "many\(round)-\($0)@example.net" } }
+                }
             }
             var query = MessageQuery()
             path.change(&query)

@@ -29,6 +29,17 @@ struct VaultDirectoryTests {
         }
     }
 
+    @Test("an empty value is none: the instance's holds", arguments: [JSONValue.array([]), .null])
+    func emptyValues(_ none: JSONValue) async throws {
+        try await withHouse(settings: JSONObject(), instanceDefaults: ["default_tags": ["instance"]]) { house in
+            try await house.vaults.change(JSONObject(["default_tags": .array([.string("own")])]), in: house.vault.id)
+            try await house.vaults.change(JSONObject(["default_tags": none]), in: house.vault.id)
+            let settings = try await house.vaults.snapshot(of: house.vault.id).settings
+            #expect(settings.value(Settings.defaultTags) == ["instance"])
+            #expect(settings.source("default_tags") == .instance)
+        }
+    }
+
     @Test("one wrong value or unknown key changes nothing, and every problem is named")
     func allOrNone() async throws {
         try await withHouse { house in
@@ -36,12 +47,15 @@ struct VaultDirectoryTests {
                 try await house.vaults.change(
                     JSONObject([
                         "default_priority": .integer(1), "route": .string("pigeon"), "no/such~key": .integer(1),
-                        "smarthost_port": .string("25"), "smarthost_password": .integer(5), "auth_mode": .string("smtp"),
+                        "smarthost_port": .string("25"), "smarthost_password": .integer(5),
+                        "auth_mode": .string("smtp"),
                     ]), in: house.vault.id)
             }
             #expect(error?.code == .validationFailed)
             #expect(
-                error?.problems.map(\.pointer) == ["/route", "/no~1such~0key", "/smarthost_port", "/smarthost_password"])
+                error?.problems.map(\.pointer) == [
+                    "/route", "/no~1such~0key", "/smarthost_port", "/smarthost_password",
+                ])
             #expect(error?.problems[1].message == "unknown setting")
             let settings = try await house.vaults.snapshot(of: house.vault.id).settings
             #expect(settings.value(Settings.defaultPriority) == 5)
@@ -66,15 +80,20 @@ struct VaultDirectoryTests {
     func secrets() async throws {
         try await withHouse { house in
             let vault = house.vault.id
-            for text in ["first", "", "ünïcode 😀"] {
+            for text in ["first", "second", "ünïcode 😀"] {
                 try await house.vaults.change(JSONObject(["smarthost_password": .string(text)]), in: vault)
                 #expect(try await house.vaults.secret("smarthost_password", in: vault)?.reveal() == text)
             }
             let settings = try await house.vaults.snapshot(of: vault).settings
-            #expect(settings.erased("smarthost_password")?.json == nil && settings.source("smarthost_password") == .unset)
+            #expect(
+                settings.erased("smarthost_password")?.json == nil && settings.source("smarthost_password") == .unset)
             #expect(try await house.vaults.secretNames(in: vault) == ["smarthost_password"])
-            try await house.vaults.change(JSONObject(["smarthost_password": .null]), in: vault)
-            #expect(try await house.vaults.secret("smarthost_password", in: vault)?.reveal() == nil)
+            for none in [JSONValue.null, .string("")] {
+                try await house.vaults.change(JSONObject(["smarthost_password": .string("x")]), in: vault)
+                try await house.vaults.change(JSONObject(["smarthost_password": none]), in: vault)
+                #expect(try await house.vaults.secret("smarthost_password", in: vault)?.reveal() == nil)
+                #expect(try await house.vaults.secretNames(in: vault).isEmpty)
+            }
         }
     }
 
@@ -87,7 +106,9 @@ struct VaultDirectoryTests {
                 let house = try await TestHouse(database: database)
                 let secret = "correct-horse-battery-staple"
                 try await house.vaults.change(
-                    JSONObject(["smarthost_password": .string(secret), "smarthost_username": .string("visible-username")]),
+                    JSONObject([
+                        "smarthost_password": .string(secret), "smarthost_username": .string("visible-username"),
+                    ]),
                     in: house.vault.id)
                 // Once while the write-ahead log holds it, once after it was folded into the file.
                 var seen = fileBytes("\(directory)/postern.db-wal") + fileBytes("\(directory)/postern.db")
@@ -107,7 +128,8 @@ struct VaultDirectoryTests {
             try await house.vaults.change(JSONObject(["smarthost_password": .string("s")]), in: house.vault.id)
             try await house.vaults.verifyMasterKey()
             let stranger = VaultDirectory(
-                database: house.database, masterKey: .random(), instanceDefaults: [:], clock: house.clock, ids: house.ids)
+                database: house.database, masterKey: .random(), instanceDefaults: [:], clock: house.clock,
+                ids: house.ids)
             await #expect(throws: SealingError.wrongKey) { try await stranger.verifyMasterKey() }
             await #expect(throws: SealingError.wrongKey) {
                 try await stranger.secret("smarthost_password", in: house.vault.id)
@@ -129,7 +151,9 @@ struct VaultDirectoryTests {
                     "UPDATE vaults SET data_key = (SELECT data_key FROM vaults WHERE id = \(house.vault.id.text))")
                 try connection.execute("UPDATE vault_secrets SET vault_id = \(other.text)")
             }
-            await #expect(throws: SealingError.wrongKey) { try await house.vaults.secret("smarthost_password", in: other) }
+            await #expect(throws: SealingError.wrongKey) {
+                try await house.vaults.secret("smarthost_password", in: other)
+            }
         }
     }
 
@@ -158,7 +182,8 @@ struct VaultDirectoryTests {
             #expect(house.vaults.cachedSnapshot(of: vault)?.pools == nil)
             let recorder = StatementRecorder(house.database)
             let directory = VaultDirectory(
-                database: recorder, masterKey: house.masterKey, instanceDefaults: [:], clock: house.clock, ids: house.ids)
+                database: recorder, masterKey: house.masterKey, instanceDefaults: [:], clock: house.clock,
+                ids: house.ids)
             _ = try await directory.snapshot(of: vault)
             #expect(!recorder.take().isEmpty)
             for _ in 0..<10 { _ = try await directory.snapshot(of: vault) }

@@ -79,7 +79,9 @@ package enum CanonicalDialect {
         var mime = JSONReader(object, pointer: reader.pointer(to: "mime"))
         defer { reader.adopt(mime.problems) }
         let to = mime.required("to", mime.address("to"))
-        if let to, let recipient, to.comparisonKey != recipient.comparisonKey { mime.problem("must be the same as recipient", at: "to") }
+        if let to, let recipient, to.comparisonKey != recipient.comparisonKey {
+            mime.problem("must be the same as recipient", at: "to")
+        }
         let from = party(&mime, "from", default: nil)
         if from == nil { _ = mime.required("from", mime.object("from")) }
         let replyTo = party(&mime, "replyto", default: from)

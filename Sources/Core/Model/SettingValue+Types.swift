@@ -46,7 +46,8 @@ extension String: SettingValue {
     }
 
     package init(environment: String) throws(SettingProblem) {
-        guard !environment.unicodeScalars.contains(where: { $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) }) else {
+        guard !environment.unicodeScalars.contains(where: { $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) })
+        else {
             throw SettingProblem("must not hold control characters")
         }
         guard environment.utf8.count <= 1024 else { throw SettingProblem("must not be longer than 1,024 bytes") }

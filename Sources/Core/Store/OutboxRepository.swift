@@ -191,7 +191,8 @@ package struct OutboxRepository: Sendable {
         return ClaimedMessage(
             id: ready.id, vault: ready.vault, route: ready.route, sender: try row.text(0), recipient: try row.text(1),
             payload: PayloadID(stored: try row.text(2)), attempt: Int(try row.integer(3)),
-            deadline: Timestamp(milliseconds: try row.integer(4)), createdAt: Timestamp(milliseconds: try row.integer(5)))
+            deadline: Timestamp(milliseconds: try row.integer(4)),
+            createdAt: Timestamp(milliseconds: try row.integer(5)))
     }
 
     /// The log is the truth: an entry whose message has ended has no business in the outbox.

@@ -73,7 +73,8 @@ struct Card: Sendable {
     }
 
     func text(url: String, smtp: SMTP?, isLive: Bool, path: String) -> String {
-        let mode = isLive
+        let mode =
+            isLive
             ? "Live send is on: what a vault's settings let through leaves this machine."
             : "It is in shadow mode: mail is captured, nothing is sent."
         let key = key.reveal()

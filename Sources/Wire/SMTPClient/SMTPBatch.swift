@@ -9,8 +9,8 @@ struct SMTPCheckedMessage: Sendable {
     var content: SMTPContent
     var needsSMTPUTF8: Bool
     var envid: String?
-    var ret: SMTPReturnedContent?
-    var notify: SMTPNotifyConditions?
+    var ret: SMTPReturnContent?
+    var notify: SMTPNotify?
 }
 
 struct SMTPBatch: Sendable {

@@ -2,6 +2,7 @@
 
 import FoundationEssentials
 import NIOCore
+import SMTP
 
 /// Every text in a command is of a type that cannot hold CR, LF or NUL (`SMTPPath`, `SMTPHelloName`, `SMTPParameter`)
 /// or is encoded, so that a command is one line by construction.
@@ -69,9 +70,9 @@ struct SMTPParameter: Hashable, Sendable {
     static func size(_ octets: Int) -> Self { Self(text: "SIZE=\(octets)") }
     static let body8Bit = Self(text: "BODY=8BITMIME")
     static let utf8 = Self(text: "SMTPUTF8")
-    static func ret(_ content: SMTPReturnedContent) -> Self { Self(text: "RET=\(content.rawValue)") }
+    static func ret(_ content: SMTPReturnContent) -> Self { Self(text: "RET=\(content.rawValue)") }
     static func envid(_ id: String) -> Self { Self(text: "ENVID=\(xtext(id))") }
-    static func notify(_ conditions: SMTPNotifyConditions) -> Self { Self(text: "NOTIFY=\(conditions.parameter)") }
+    static func notify(_ conditions: SMTPNotify) -> Self { Self(text: "NOTIFY=\(conditions.parameter)") }
 
     /// Nil when `recipient` is not `type;address`.
     static func orcpt(_ recipient: String) -> Self? {

@@ -1,6 +1,7 @@
 // One message on its way out: the envelope and the bytes, exactly as they are to arrive.
 
 package import NIOCore
+package import SMTP
 
 package struct SMTPOutgoing: Sendable {
     /// The reverse path without angle brackets; `""` is the null sender of bounces.
@@ -15,9 +16,9 @@ package struct SMTPOutgoing: Sendable {
     /// ENVID of RFC 3461 §4.4, unencoded. It and the next three are passed on only to peers that offer DSN.
     package var envid: String?
     /// RET of RFC 3461 §4.3: what a failure report is to return.
-    package var ret: SMTPReturnedContent?
+    package var ret: SMTPReturnContent?
     /// NOTIFY of RFC 3461 §4.1, for all recipients.
-    package var notify: SMTPNotifyConditions?
+    package var notify: SMTPNotify?
     /// ORCPT of RFC 3461 §4.2, unencoded (`rfc822;user@example.com`), one a recipient, or empty for none at all.
     package var originalRecipients: [String?]
 
@@ -27,8 +28,8 @@ package struct SMTPOutgoing: Sendable {
         data: ByteBuffer,
         needsSMTPUTF8: Bool = false,
         envid: String? = nil,
-        ret: SMTPReturnedContent? = nil,
-        notify: SMTPNotifyConditions? = nil,
+        ret: SMTPReturnContent? = nil,
+        notify: SMTPNotify? = nil,
         originalRecipients: [String?] = []
     ) {
         precondition(
@@ -46,29 +47,13 @@ package struct SMTPOutgoing: Sendable {
     }
 }
 
-/// RET (RFC 3461 §4.3).
-package enum SMTPReturnedContent: String, Hashable, Sendable {
-    case full = "FULL"
-    case headers = "HDRS"
-}
-
-/// NOTIFY (RFC 3461 §4.1). The empty set is `NEVER`.
-package struct SMTPNotifyConditions: OptionSet, Hashable, Sendable {
-    package let rawValue: UInt8
-
-    package init(rawValue: UInt8) { self.rawValue = rawValue }
-
-    package static let success = SMTPNotifyConditions(rawValue: 1)
-    package static let failure = SMTPNotifyConditions(rawValue: 2)
-    package static let delay = SMTPNotifyConditions(rawValue: 4)
-    package static let never: SMTPNotifyConditions = []
-
+extension SMTPNotify {
+    /// As it stands behind `NOTIFY=`; the empty set asks for nothing, which is `NEVER` too.
     var parameter: String {
-        if isEmpty { return "NEVER" }
         var words: [String] = []
         if contains(.success) { words.append("SUCCESS") }
         if contains(.failure) { words.append("FAILURE") }
         if contains(.delay) { words.append("DELAY") }
-        return words.joined(separator: ",")
+        return words.isEmpty ? "NEVER" : words.joined(separator: ",")
     }
 }
