@@ -188,8 +188,8 @@ let package = Package(
         tests(
             "Delivery",
             [
-                "CoreTestSupport", "JSON", "Model", "Outbox", "SQL", "Store", "TestSupport", logging, lifecycle,
-                lifecycleTestKit,
+                "CoreTestSupport", "JSON", "Model", "Outbox", "SMTPClient", "SQL", "Sealing", "Store", "TestSupport",
+                "Vaults", logging, lifecycleTestKit, nioPosix,
             ]),
         tests("Environment", ["JSON", "Model"]),
         tests(

@@ -7,6 +7,8 @@ import Model
 import NIOPosix
 import SMTPClient
 import Sealing
+import Store
+import Store
 import TestSupport
 import Testing
 import Vaults
