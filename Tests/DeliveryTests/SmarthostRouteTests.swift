@@ -8,7 +8,6 @@ import NIOPosix
 import SMTPClient
 import Sealing
 import Store
-import Store
 import TestSupport
 import Testing
 import Vaults

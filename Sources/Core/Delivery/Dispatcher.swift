@@ -95,7 +95,7 @@ package final class Dispatcher: Service {
         do {
             let (leased, count) = try await outbox.claim(
                 at: now, lease: now.adding(seconds: configuration.lease), limit: room, share: share,
-                inHand: inHand.byVault
+                inHand: inHand.byVault, except: inHand.messages
             ) { [ids, configuration] message in
                 let isLive = configuration.isLiveSendEnabled && message.route != .shadow
                 let event = MessageEvent(
@@ -144,7 +144,7 @@ package final class Dispatcher: Service {
     private func renewLeases() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .seconds(configuration.lease / 3))
-            let messages = inHand.messages
+            let messages = Array(inHand.messages)
             guard !messages.isEmpty else { continue }
             do {
                 try await outbox.renew(messages, until: clock.now().adding(seconds: configuration.lease))

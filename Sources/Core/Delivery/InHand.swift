@@ -15,7 +15,7 @@ final class InHand: Sendable {
 
     var count: Int { state.withLock { $0.messages.count } }
     var byVault: [VaultID: Int] { state.withLock { $0.byVault } }
-    var messages: [MessageID] { state.withLock { Array($0.messages) } }
+    var messages: Set<MessageID> { state.withLock { $0.messages } }
 
     func take(_ messages: [ClaimedMessage]) {
         state.withLock { state in

@@ -50,6 +50,7 @@ package struct OutboxRepository: Sendable {
     /// - Parameters:
     ///   - limit: messages in all.
     ///   - share: messages of one vault at most, less what it has in hand already (`inHand`).
+    ///   - except: messages that this process has in hand still, though their lease ran out.
     ///   - decide: how to take up one message.
     /// - Returns: what was leased, and how many messages were taken up in all.
     package func claim(
@@ -58,6 +59,7 @@ package struct OutboxRepository: Sendable {
         limit: Int,
         share: Int,
         inHand: [VaultID: Int],
+        except: Set<MessageID> = [],
         decide: @escaping @Sendable (ReadyMessage) -> Claim
     ) async throws -> (leased: [ClaimedMessage], count: Int) {
         try await database.write { [owner] connection in
@@ -71,7 +73,7 @@ package struct OutboxRepository: Sendable {
             for vault in try Self.readyVaults(connection) {
                 let room = min(limit - count, share - inHand[vault, default: 0])
                 guard room > 0 else { continue }
-                for ready in try Self.ready(in: vault, limit: room, connection) {
+                for ready in try Self.ready(in: vault, limit: room, connection) where !except.contains(ready.id) {
                     count += 1
                     switch decide(ready) {
                     case .attempt(let event):
