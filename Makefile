@@ -3,10 +3,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# On CI, and where it exists already, a scratch path outside the clone lets a second clone reuse the dependencies' build.
-# SCRATCH=… chooses another place.
+# On CI a scratch path outside the clone lets the next clone reuse the dependencies' build. SCRATCH=… chooses another place.
 CACHE := $(HOME)/.cache/postern
-ifneq ($(or $(CI),$(wildcard $(CACHE)/debug)),)
+ifdef CI
 SCRATCH ?= $(CACHE)
 else
 SCRATCH ?= $(CURDIR)/.build
