@@ -6,11 +6,13 @@ import JSON
 package import Outbox
 package import SQL
 package import Store
+import Synchronization
 
 package struct Readiness: Sendable {
     private let housekeeping: HousekeepingRepository
     private let outbox: OutboxRepository
     private let disk: DiskSpace
+    private let depth = OutboxDepth()
 
     package init(database: any SQLDatabase, outbox: OutboxRepository, disk: DiskSpace) {
         housekeeping = HousekeepingRepository(database: database)
@@ -24,7 +26,7 @@ package struct Readiness: Sendable {
         var depth: (waiting: Int, ready: Int)?
         do {
             try await housekeeping.ping()
-            depth = try await outbox.depth()
+            depth = try await self.depth.value(of: outbox)
         } catch {
             isReady = false
         }
@@ -50,5 +52,19 @@ package struct Readiness: Sendable {
                 }
             }
         }
+    }
+}
+
+/// Counts the outbox once a second at most: the path is open to everybody, and counting takes longer the more there is.
+private final class OutboxDepth: Sendable {
+    private typealias Depth = (waiting: Int, ready: Int)
+
+    private let last = Mutex<(depth: Depth, at: ContinuousClock.Instant)?>(nil)
+
+    func value(of outbox: OutboxRepository) async throws -> (waiting: Int, ready: Int) {
+        if let last = last.withLock({ $0 }), last.at.duration(to: .now) < .seconds(1) { return last.depth }
+        let depth = try await outbox.depth()
+        last.withLock { $0 = (depth, .now) }
+        return depth
     }
 }
