@@ -87,6 +87,13 @@ let package = Package(
         // Wire
         .target(name: "CGlibcShims", path: "Sources/Wire/CGlibcShims"),
         .target(name: "CSQLiteShims", path: "Sources/Wire/CSQLiteShims", linkerSettings: [.linkedLibrary("sqlite3")]),
+        .systemLibrary(name: "CPQ", path: "Sources/Wire/CPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(
+            name: "CRabbitMQ", path: "Sources/Wire/CRabbitMQ", pkgConfig: "librabbitmq",
+            providers: [.apt(["librabbitmq-dev"])]),
+        .systemLibrary(
+            name: "CZlib", path: "Sources/Wire/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CRabbitMQShims", dependencies: ["CRabbitMQ"], path: "Sources/Wire/CRabbitMQShims"),
         target("JSON", .wire),
         target("MIME", .wire),
         target("SMTP", .wire, [nioCore]),
@@ -99,6 +106,11 @@ let package = Package(
                 "CSQLiteShims", "SQL", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
+        target("PostgreSQL", .wire, ["CPQ", "SQL", logging]),
+        target("AMQP", .wire, ["CRabbitMQ", "CRabbitMQShims", "CZlib", logging]),
+        target("MailerQ", .wire, ["JSON"]),
+        target("WebClient", .wire, ["MIME", "Sealing", httpClient, nioCore, nioHTTP1, nioPosix, nioSSL]),
+        target("RabbitMQManagement", .wire, ["JSON", "WebClient"]),
         target("Sealing", .wire, [crypto, .product(name: "CryptoExtras", package: "swift-crypto")]),
         target("Prometheus", .wire, [metrics, .product(name: "CoreMetrics", package: "swift-metrics")]),
 
@@ -106,6 +118,8 @@ let package = Package(
         target("Model", .core, ["JSON", "MIME"]),
         target("Store", .core, ["JSON", "MIME", "Model", "SQL"]),
         target("Gate", .core, ["Model", "Sealing", "SQL", "Store"]),
+        target(
+            "Events", .core, ["AMQP", "JSON", "MailerQ", "Model", "SQL", "Store", logging, metrics, lifecycle]),
         target("Vaults", .core, ["JSON", "MIME", "Model", "Sealing", "SQL", "Store"]),
         target("Mapping", .core, ["JSON", "MIME", "Model", "Sealing"]),
         target("Policy", .core, ["MIME", "Model"]),
@@ -115,19 +129,30 @@ let package = Package(
         target(
             "Delivery", .core,
             [
-                "Gate", "JSON", "MIME", "Mapping", "Model", "Outbox", "SMTP", "SMTPClient", "Sealing", "SQL", "Store",
-                "Vaults",
+                "AMQP", "Gate", "JSON", "MIME", "MailerQ", "Mapping", "Model", "Outbox", "SMTP", "SMTPClient", "Sealing",
+                "WebClient",
+                "SQL", "Store", "Vaults",
                 logging, metrics, lifecycle, nioCore,
+            ]),
+
+        target("Broker", .core, ["Model", "RabbitMQManagement", logging, metrics, lifecycle]),
+        target("MailerQREST", .core, ["JSON", "Model", "WebClient", logging, metrics]),
+        target(
+            "Alerts", .core,
+            [
+                "JSON", "Model", "Outbox", "Sealing", "SQL", "Store", "Vaults", "WebClient", crypto, logging, metrics,
+                lifecycle,
             ]),
 
         // Edge
         target(
-            "Environment", .edge, ["JSON", "Model", .product(name: "Configuration", package: "swift-configuration")]),
+            "Environment", .edge,
+            ["AMQP", "JSON", "MIME", "MailerQREST", "Model", "Sealing", "WebClient", .product(name: "Configuration", package: "swift-configuration")]),
         target(
             "HTTPAPI", .edge,
             [
-                "Gate", "JSON", "MIME", "Mapping", "Model", "Outbox", "SQL", "Sealing", "Store", "Vaults", hummingbird,
-                hummingbirdCore, httpTypes, logging, metrics, nioCore,
+                "Alerts", "Broker", "Delivery", "Gate", "JSON", "MIME", "MailerQREST", "Mapping", "Model", "Outbox", "SQL",
+                "Sealing", "Store", "Vaults", "WebClient", hummingbird, hummingbirdCore, httpTypes, logging, metrics, nioCore,
             ],
             resources: [.embedInCode("openapi.json")]),
         target(
@@ -141,9 +166,9 @@ let package = Package(
         .executableTarget(
             name: "postern",
             dependencies: [
-                "CGlibcShims", "Commands", "Delivery", "Gate", "HTTPAPI", "JSON", "MIME", "Mapping", "Model", "Outbox",
-                "Policy", "Prometheus",
-                "SMTPDoor", "SMTPServer", "SMTPClient", "SQL", "SQLite", "Sealing", "Environment", "Store", "Vaults",
+                "AMQP", "Alerts", "Broker", "CGlibcShims", "Commands", "Delivery", "Events", "Gate", "HTTPAPI", "JSON", "MIME", "MailerQ", "MailerQREST", "Mapping", "Model", "Outbox",
+                "Policy", "RabbitMQManagement", "WebClient", "Prometheus",
+                "SMTPDoor", "SMTPServer", "SMTPClient", "PostgreSQL", "SQL", "SQLite", "Sealing", "Environment", "Store", "Vaults",
                 hummingbird,
                 logging, metrics, lifecycle, signals, nioCore, nioPosix, nioSSL, crypto,
                 argumentParser,
@@ -173,6 +198,24 @@ let package = Package(
             swiftSettings: settings
         ),
         tests("JSON"),
+        tests("AMQP", ["TestSupport", logging]),
+        tests("MailerQ", ["JSON"], hasFixtures: true),
+        .target(
+            name: "WebTestSupport", dependencies: [nioCore, nioHTTP1, nioPosix, nioSSL], path: "Tests/WebTestSupport",
+            swiftSettings: settings),
+        tests("WebClient", ["JSON", "Sealing", "TestSupport", "WebTestSupport", nioCore, nioHTTP1, nioPosix, nioSSL]),
+        tests("RabbitMQManagement", ["WebClient", "WebTestSupport"]),
+        tests("Broker", ["Model", "RabbitMQManagement", "TestSupport", "WebClient", "WebTestSupport", logging]),
+        tests("MailerQREST", ["JSON", "Model", "TestSupport", "WebClient", "WebTestSupport", logging]),
+        tests(
+            "Alerts",
+            [
+                "CoreTestSupport", "JSON", "Model", "Outbox", "Prometheus", "SQL", "Sealing", "Store", "TestSupport",
+                "Vaults", crypto, logging, lifecycle, lifecycleTestKit,
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+            ]),
+        tests("PostgreSQL", ["SQL", "TestSupport", logging]),
+        tests("Events", ["AMQP", "CoreTestSupport", "JSON", "MailerQ", "Model", "SQL", "Store", logging]),
         tests("SQL"),
         tests("SQLite", ["SQL", "TestSupport"]),
         tests("Sealing"),
@@ -188,14 +231,14 @@ let package = Package(
         tests(
             "Delivery",
             [
-                "CoreTestSupport", "JSON", "Model", "Outbox", "SMTPClient", "SQL", "Sealing", "Store", "TestSupport",
-                "Vaults", logging, lifecycleTestKit, nioPosix,
+                "AMQP", "CoreTestSupport", "JSON", "MIME", "MailerQ", "Mapping", "Model", "Outbox", "SMTPClient", "SQL",
+                "Sealing", "Store", "TestSupport", "Vaults", logging, lifecycleTestKit, nioPosix,
             ]),
-        tests("Environment", ["JSON", "Model"]),
+        tests("Environment", ["AMQP", "JSON", "Model", "Sealing"]),
         tests(
             "HTTPAPI",
             [
-                "CoreTestSupport", "Gate", "JSON", "MIME", "Model", "Outbox", "SQL", "Sealing", "Store", "Vaults",
+                "Alerts", "Broker", "CoreTestSupport", "Gate", "MailerQREST", "WebClient", "WebTestSupport", "JSON", "MIME", "Model", "Outbox", "SQL", "Sealing", "Store", "Vaults",
                 hummingbird,
                 httpTypes, logging, nioCore, nioEmbedded,
             ]),

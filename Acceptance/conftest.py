@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from harness.mailerq import StandIn
 from harness.peers import Peer
 from harness.postern import Postern
 from harness.postfix import Postfix
+from harness.postgres import Database, Postgres
+from harness.rabbitmq import RabbitMQ, VirtualHost
 from harness.tls import Authority
 
 # Retries within a test's patience; in production the first one comes after minutes.
@@ -31,6 +36,66 @@ def peer(authority: Authority) -> Iterator[Peer]:
     """A scripted smart host with STARTTLS and a certificate that Postern can verify."""
     with Peer(starttls=authority.issue("peer", "DNS:localhost").server_context()) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(authority: Authority) -> Iterator[RabbitMQ]:
+    """The broker of tests that do it no harm."""
+    with RabbitMQ(authority.issue("rabbitmq", "DNS:localhost")) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def fragile_rabbitmq(authority: Authority) -> Iterator[RabbitMQ]:
+    """A broker of the module's own, to be killed, blocked and disconnected."""
+    with RabbitMQ(authority.issue("fragile-rabbitmq", "DNS:localhost")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def vhost(rabbitmq: RabbitMQ) -> VirtualHost:
+    """An empty virtual host on the shared broker."""
+    return rabbitmq.virtual_host()
+
+
+@pytest.fixture(scope="session")
+def postgres(authority: Authority) -> Iterator[Postgres]:
+    """The database server of tests that do it no harm."""
+    with Postgres(authority.issue("postgres", "DNS:localhost")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def fragile_postgres(authority: Authority) -> Iterator[Postgres]:
+    """A database server of the module's own, to be crashed and frozen."""
+    with Postgres(authority.issue("fragile-postgres", "DNS:localhost")) as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Database:
+    """An empty database on the shared server."""
+    return postgres.database()
+
+
+@pytest.fixture
+def sink() -> Iterator[Peer]:
+    """Where the stand-in MailerQ delivers to."""
+    with Peer() as server:
+        yield server
+
+
+@pytest.fixture
+def new_mailerq(sink: Peer) -> Iterator[Callable[..., StandIn]]:
+    """Makes running stand-ins for MailerQ that deliver to `sink`, gone after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(vhost: VirtualHost, **options: Any) -> StandIn:
+            mailerq = stack.enter_context(StandIn(vhost.url, ("127.0.0.1", sink.port), **options))
+            mailerq.wait_consuming()
+            return mailerq
+
+        yield make
 
 
 @pytest.fixture(scope="module")

@@ -51,5 +51,13 @@ package final class ScriptedDatabase: SQLDatabase {
         return try await real.write(cost: cost, body)
     }
 
+    package func announce(_ topic: String) { real.announce(topic) }
+
+    package func announcements() -> AsyncStream<String> { real.announcements() }
+
+    package var isShared: Bool { real.isShared }
+
+    package var name: String { real.name }
+
     package func close() async { await real.close() }
 }

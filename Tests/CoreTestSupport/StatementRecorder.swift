@@ -33,6 +33,14 @@ package final class StatementRecorder: SQLDatabase {
         try await real.write(cost: cost) { [self] in try body(RecordingConnection(real: $0, recorder: self)) }
     }
 
+    package func announce(_ topic: String) { real.announce(topic) }
+
+    package func announcements() -> AsyncStream<String> { real.announcements() }
+
+    package var isShared: Bool { real.isShared }
+
+    package var name: String { real.name }
+
     package func close() async { await real.close() }
 }
 
@@ -45,10 +53,17 @@ private struct RecordingConnection: SQLConnection {
         return try real.execute(statement)
     }
 
+    func send(_ statement: SQLStatement) throws(SQLError) {
+        recorder.record(statement)
+        try real.send(statement)
+    }
+
     func rows(_ statement: SQLStatement) throws(SQLError) -> [SQLRow] {
         recorder.record(statement)
         return try real.rows(statement)
     }
 
     func script(_ text: String) throws(SQLError) { try real.script(text) }
+
+    func hasTable(_ name: String) throws(SQLError) -> Bool { try real.hasTable(name) }
 }

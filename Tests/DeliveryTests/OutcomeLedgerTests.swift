@@ -13,7 +13,8 @@ import Testing
 struct OutcomeLedgerTests {
     private func ledger(_ house: TestHouse, on database: (any SQLDatabase)? = nil) -> OutcomeLedger {
         OutcomeLedger(
-            database: database ?? house.database, retry: RetrySchedule(initial: 10, maximum: 100), clock: house.clock,
+            database: database ?? house.database, owner: "test", retry: RetrySchedule(initial: 10, maximum: 100),
+            clock: house.clock,
             ids: house.ids, logger: silent)
     }
 

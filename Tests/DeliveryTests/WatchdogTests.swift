@@ -17,8 +17,9 @@ struct WatchdogTests {
         -> Watchdog
     {
         Watchdog(
-            database: database ?? house.database, interval: interval, clock: house.clock, ids: house.ids, logger: silent
-        )
+            database: database ?? house.database, interval: interval,
+            duty: Duty("watchdog", owner: "test", database: database ?? house.database, clock: house.clock),
+            clock: house.clock, ids: house.ids, logger: silent)
     }
 
     @Test("what is past its deadline expires with a reason, and leaves the outbox")
@@ -26,7 +27,7 @@ struct WatchdogTests {
         try await withHouse { house in
             let waiting = try await house.accept { $0.lifetime = 60 }[0]
             let lost = try await house.accept { $0.lifetime = 60 }[0]
-            let fresh = try await house.accept { $0.lifetime = 600 }[0]
+            let fresh = try await house.accept { $0.lifetime = 6000 }[0]
             try await house.database.write { connection in
                 try connection.execute("DELETE FROM outbox WHERE message_id = \(lost.text)")
                 try connection.execute("UPDATE smtp_relay_logs SET status = 'in_flight' WHERE id = \(lost.text)")
@@ -35,10 +36,14 @@ struct WatchdogTests {
             #expect(try await house.status(waiting) == .queued)
             house.clock.advance(seconds: 60)
             try await watchdog(house).round()
+            // A next hop has ten minutes more for its report of what it took over.
+            #expect(try await house.status(lost) == .inFlight)
+            house.clock.advance(seconds: 600)
+            try await watchdog(house).round()
             for id in [waiting, lost] {
                 #expect(try await house.status(id) == .expired)
                 let event = try #require(try await house.events(id).last)
-                #expect(event.type == .expired && event.at == house.clock.now())
+                #expect(event.type == .expired)
                 let detail = try JSONParser.parse(try #require(event.detail).asData()).objectValue
                 #expect(detail?["reason"]?.stringValue?.contains("deadline") == true)
             }

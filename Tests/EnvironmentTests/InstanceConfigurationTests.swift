@@ -24,7 +24,7 @@ struct InstanceConfigurationTests {
     func defaults() throws {
         let configuration = try read([:])
         #expect(configuration.dataDirectory == "data")
-        #expect(configuration.databasePath == "data/postern.db")
+        #expect(configuration.database.path == "data/postern.db")
         #expect(configuration.masterKeyFile == "data/master.key")
         #expect(configuration.masterKey == nil)
         #expect((configuration.http.host, configuration.http.port) == ("127.0.0.1", 8025))
@@ -48,11 +48,11 @@ struct InstanceConfigurationTests {
     @Test("paths follow the data directory unless they are named")
     func dataDirectory() throws {
         let moved = try read(["POSTERN_DATA_DIR": "/srv/p"])
-        #expect((moved.databasePath, moved.masterKeyFile) == ("/srv/p/postern.db", "/srv/p/master.key"))
+        #expect((moved.database.path, moved.masterKeyFile) == ("/srv/p/postern.db", "/srv/p/master.key"))
         let named = try read([
             "POSTERN_DATA_DIR": "/srv/p", "POSTERN_DATABASE_URL": "sqlite:/db/x.db", "POSTERN_MASTER_KEY_FILE": "/k",
         ])
-        #expect((named.databasePath, named.masterKeyFile) == ("/db/x.db", "/k"))
+        #expect((named.database.path, named.masterKeyFile) == ("/db/x.db", "/k"))
     }
 
     @Test(
@@ -222,5 +222,12 @@ struct InstanceConfigurationTests {
         #expect(keys.allSatisfy { $0.name.hasPrefix("POSTERN_") && !$0.summary.isEmpty && !$0.type.isEmpty })
         #expect(!keys.contains { $0.name.hasPrefix("POSTERN_DEFAULT_") })
         #expect(Set(ConfigurationKey.aliases.values).isSubset(of: Set(keys.map(\.name))))
+    }
+}
+
+extension InstanceConfiguration.Database {
+    fileprivate var path: String? {
+        guard case .sqlite(let path) = self else { return nil }
+        return path
     }
 }

@@ -104,7 +104,7 @@ struct MigrationTests {
             "UPDATE smtp_relay_logs SET recipient = NULL", "UPDATE outbox SET ready = 2", "DELETE FROM payloads",
             "DELETE FROM vaults",
             "INSERT INTO vault_settings (vault_id, key, value, updated_at) VALUES ('vlt_none', 'k', '1', 1)",
-            "INSERT INTO outbox SELECT message_id, vault_id, priority, ready, due_at, lease_owner FROM outbox",
+            "INSERT INTO outbox SELECT * FROM outbox",
         ] as [SQLStatement])
     func constraints(_ statement: SQLStatement) async throws {
         try await withHouse { house in

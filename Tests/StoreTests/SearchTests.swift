@@ -234,7 +234,7 @@ struct QueryPlanTests {
                     .attempt(MessageEvent(id: ids.next(), type: .attempted, at: now, attempt: 1, route: ready.route))
                 }
                 _ = try await outbox.nextDue()
-                _ = try await HousekeepingRepository(database: database).overdue(at: now, limit: 10)
+                _ = try await HousekeepingRepository(database: database).overdue(at: now, patience: 0, limit: 10)
                 _ = try await MessageRepository(database: database).events(of: house.ids.next(), in: house.vault.id)
                 _ = try await KeyRepository(database: database).find(prefix: "abcdefgh")
                 _ = try await SMTPUserRepository(database: database).find(username: "u")

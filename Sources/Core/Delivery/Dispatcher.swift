@@ -5,7 +5,7 @@ package import Model
 package import Outbox
 package import SQL
 import ServiceLifecycle
-import Store
+package import Store
 
 package struct DispatcherConfiguration: Sendable {
     package var retry: RetrySchedule
@@ -29,6 +29,7 @@ package struct DispatcherConfiguration: Sendable {
 package final class Dispatcher: Service {
     private let configuration: DispatcherConfiguration
     private let routes: [RouteName: any Route]
+    private let capture: @Sendable (ReadyMessage) -> Foreign<String>?
     private let outbox: OutboxRepository
     private let ledger: OutcomeLedger
     private let signal: OutboxSignal
@@ -39,10 +40,12 @@ package final class Dispatcher: Service {
 
     /// - Parameters:
     ///   - routes: the live ways out; shadow mode needs none, it is settled here.
+    ///   - capture: what the timeline says of a message that shadow mode keeps: where it would have gone.
     ///   - owner: what this process's leases are known by.
     package init(
         configuration: DispatcherConfiguration,
         routes: [RouteName: any Route],
+        capture: @escaping @Sendable (ReadyMessage) -> Foreign<String>? = { _ in nil },
         database: any SQLDatabase,
         owner: String,
         signal: OutboxSignal,
@@ -52,9 +55,10 @@ package final class Dispatcher: Service {
     ) {
         self.configuration = configuration
         self.routes = routes
+        self.capture = capture
         outbox = OutboxRepository(database: database, owner: owner)
         ledger = OutcomeLedger(
-            database: database, retry: configuration.retry, clock: clock, ids: ids, logger: logger)
+            database: database, owner: owner, retry: configuration.retry, clock: clock, ids: ids, logger: logger)
         self.signal = signal
         self.clock = clock
         self.ids = ids
@@ -93,19 +97,29 @@ package final class Dispatcher: Service {
         let now = clock.now()
         // A vault whose route is slow may hold an eighth of all places, so that seven like it still leave room for others.
         let share = max(1, configuration.inHand / 8)
+        // Where nothing is sent at all, what waits for a route is captured, whatever the route can do.
+        let unavailable =
+            configuration.isLiveSendEnabled ? Set(routes.filter { !$0.value.isAvailable }.keys) : []
         do {
             let (leased, count) = try await outbox.claim(
                 at: now, lease: now.adding(seconds: configuration.lease), limit: room, share: share,
-                inHand: inHand.byVault, except: inHand.messages
-            ) { [ids, configuration] message in
-                let isLive = configuration.isLiveSendEnabled && message.route != .shadow
-                let event = MessageEvent(
-                    id: ids.next(), type: isLive ? .attempted : .captured, at: now,
-                    attempt: message.attempts + (isLive ? 1 : 0), route: isLive ? message.route : .shadow)
-                guard !isLive else { return .attempt(event) }
-                return .settle(
-                    MessageMove(
-                        message: message.id, vault: message.vault, status: .captured, event: event, outbox: .remove))
+                inHand: inHand.byVault, unavailable: unavailable,
+                except: inHand.messages
+            ) { [ids, configuration, routes, capture] message in
+                guard configuration.isLiveSendEnabled, message.route != .shadow else {
+                    let event = MessageEvent(
+                        id: ids.next(), type: .captured, at: now, attempt: message.attempts, route: .shadow,
+                        detail: capture(message))
+                    return .settle(
+                        MessageMove(
+                            message: message.id, vault: message.vault, status: .captured, event: event,
+                            outbox: .remove))
+                }
+                if routes[message.route]?.kind == .handsOver { return .handOver }
+                return .attempt(
+                    MessageEvent(
+                        id: ids.next(), type: .attempted, at: now, attempt: message.attempts + 1,
+                        route: message.route))
             }
             inHand.take(leased)
             for (route, messages) in batches(of: leased) {
@@ -125,10 +139,19 @@ package final class Dispatcher: Service {
         signal.notify()
     }
 
-    /// Messages that can go in one call: those that share a payload.
+    /// Messages that can go in one call, as their routes group them.
     private func batches(of leased: [ClaimedMessage]) -> [(route: any Route, messages: [ClaimedMessage])] {
-        Dictionary(grouping: leased, by: \.payload).values.map { messages in
-            (routes[messages[0].route] ?? MissingRoute(), messages)
+        Dictionary(grouping: leased, by: \.route).flatMap { name, messages in
+            let route = routes[name] ?? MissingRoute()
+            let groups: [[ClaimedMessage]] =
+                switch route.grouping {
+                case .payload: Array(Dictionary(grouping: messages, by: \.payload).values)
+                case .any(let maximum):
+                    stride(from: 0, to: messages.count, by: maximum).map {
+                        Array(messages[$0..<min($0 + maximum, messages.count)])
+                    }
+                }
+            return groups.map { (route, $0) }
         }
     }
 

@@ -7,7 +7,11 @@ package import SQL
 import Store
 
 package struct OutcomeLedger: Sendable {
+    /// Seconds before a message that could not be tried is looked at again.
+    private static let untriedPause = 1.0
+
     private let messages: MessageRepository
+    private let outbox: OutboxRepository
     private let retry: RetrySchedule
     private let clock: any WallClock
     private let ids: IdentifierGenerator
@@ -15,12 +19,14 @@ package struct OutcomeLedger: Sendable {
 
     package init(
         database: any SQLDatabase,
+        owner: String,
         retry: RetrySchedule,
         clock: any WallClock,
         ids: IdentifierGenerator,
         logger: Logger
     ) {
         messages = MessageRepository(database: database)
+        outbox = OutboxRepository(database: database, owner: owner)
         self.retry = retry
         self.clock = clock
         self.ids = ids
@@ -30,15 +36,23 @@ package struct OutcomeLedger: Sendable {
     /// Returns when the outcomes are on disk. A database that fails is asked again: what was delivered must not be forgotten,
     /// or it would be sent twice.
     package func record(_ outcomes: [RouteOutcome]) async {
-        let moves = outcomes.map { move(for: $0) }
+        let moves = outcomes.compactMap { move(for: $0) }
+        let handOvers = outcomes.filter { $0.result == .handedOver }.map { outcome in
+            HandOver(message: outcome.message, event: event(outcome, .relayed, nextAttempt: nil))
+        }
+        let untried = outcomes.filter { $0.result == .notTried }.map(\.message.id)
         var pause = 0.1
         while true {
             do {
-                try await messages.move(moves)
+                if !handOvers.isEmpty { try await outbox.handedOver(handOvers) }
+                if !untried.isEmpty {
+                    try await outbox.giveBack(untried, until: clock.now().adding(seconds: Self.untriedPause))
+                }
+                if !moves.isEmpty { try await messages.move(moves) }
                 return
             } catch {
                 logger.error(
-                    "outcomes could not be written down", metadata: ["error": "\(error)", "count": "\(moves.count)"])
+                    "outcomes could not be written down", metadata: ["error": "\(error)", "count": "\(outcomes.count)"])
                 // At a shutdown the lease runs out by itself, and the message is tried again.
                 if Task.isCancelled { return }
             }
@@ -47,8 +61,10 @@ package struct OutcomeLedger: Sendable {
         }
     }
 
-    private func move(for outcome: RouteOutcome) -> MessageMove {
+    /// - Returns: `nil` for a message that was handed over, or not even tried: it has not moved on.
+    private func move(for outcome: RouteOutcome) -> MessageMove? {
         switch outcome.result {
+        case .handedOver, .notTried: return nil
         case .delivered: return end(outcome, .delivered, .delivered)
         case .bounced: return end(outcome, .bounced, .bounced)
         case .failed: return end(outcome, .failed, .failed)
@@ -67,7 +83,8 @@ package struct OutcomeLedger: Sendable {
     private func end(_ outcome: RouteOutcome, _ status: MessageStatus, _ type: EventType) -> MessageMove {
         MessageMove(
             message: outcome.message.id, vault: outcome.message.vault, status: status,
-            event: event(outcome, type, nextAttempt: nil), outbox: .remove, reply: outcome.reply)
+            event: event(outcome, type, nextAttempt: nil), outbox: .remove, reply: outcome.reply,
+            code: outcome.code, enhancedCode: outcome.enhancedCode)
     }
 
     private func event(_ outcome: RouteOutcome, _ type: EventType, nextAttempt: Timestamp?) -> MessageEvent {

@@ -100,6 +100,7 @@ package struct SmarthostRoute: Route {
             // What we refuse ourselves never reached anyone: it failed. What the peer refuses bounced.
             return RouteOutcome(
                 message: message, result: failure.stage == .local ? .failed : .bounced,
+                code: failure.reply.map { Int($0.code) }, enhancedCode: failure.enhanced.description,
                 reply: Foreign(failure.reply?.text ?? failure.reason),
                 detail: detail(reply: failure.reply?.text, failure, attempt))
         }

@@ -11,14 +11,21 @@ package struct Watchdog: Service {
     private let messages: MessageRepository
     private let housekeeping: HousekeepingRepository
     private let interval: Double
+    private let duty: Duty
     private let clock: any WallClock
     private let ids: IdentifierGenerator
     private let logger: Logger
 
-    /// - Parameter interval: seconds between rounds.
+    /// Seconds past its deadline that a next hop gets for its last report. Default 600.
+    private static let patience = 600.0
+
+    /// - Parameters:
+    ///   - interval: seconds between rounds.
+    ///   - duty: held by one process at a time.
     package init(
         database: any SQLDatabase,
         interval: Double,
+        duty: Duty,
         clock: any WallClock,
         ids: IdentifierGenerator,
         logger: Logger
@@ -26,6 +33,7 @@ package struct Watchdog: Service {
         messages = MessageRepository(database: database)
         housekeeping = HousekeepingRepository(database: database)
         self.interval = interval
+        self.duty = duty
         self.clock = clock
         self.ids = ids
         self.logger = logger
@@ -35,7 +43,7 @@ package struct Watchdog: Service {
         await cancelWhenGracefulShutdown { [self] in
             while !Task.isCancelled {
                 do {
-                    try await round()
+                    if try await duty.hold() { try await round() }
                 } catch {
                     logger.error("the watchdog could not finish its round", metadata: ["error": "\(error)"])
                 }
@@ -44,10 +52,12 @@ package struct Watchdog: Service {
         }
     }
 
-    /// One look at what is overdue, and at idempotency keys whose time is over.
+    /// One look at processes that died, at what is overdue, and at idempotency keys whose time is over.
     package func round() async throws {
         let now = clock.now()
-        let overdue = try await housekeeping.overdue(at: now, limit: 500)
+        let freed = try await housekeeping.buryProcesses(at: now)
+        if freed > 0 { logger.warning("a process is gone; its messages go on", metadata: ["count": "\(freed)"]) }
+        let overdue = try await housekeeping.overdue(at: now, patience: Self.patience, limit: 500)
         if !overdue.isEmpty {
             logger.warning("messages expired", metadata: ["count": "\(overdue.count)"])
             try await messages.move(overdue.map { expiry(of: $0, at: now) })
@@ -57,7 +67,10 @@ package struct Watchdog: Service {
 
     private func expiry(of message: Message, at now: Timestamp) -> MessageMove {
         var detail = JSONObject()
-        detail["reason"] = .string("the deadline of \(message.deadline) passed after \(message.attempts) attempts")
+        detail["reason"] = .string(
+            message.status == .inFlight && message.attempts > 0
+                ? "no result came back by the deadline of \(message.deadline)"
+                : "the deadline of \(message.deadline) passed after \(message.attempts) attempts")
         if let reply = message.lastReply { detail["last_reply"] = .string(reply.asData()) }
         let event = MessageEvent(
             id: ids.next(), type: .expired, at: now, attempt: message.attempts, route: message.route,

@@ -16,6 +16,12 @@ package enum Action: String, Sendable, CaseIterable {
     case settingsWrite = "settings.write"
     case poolRead = "pool.read"
     case poolWrite = "pool.write"
+    case queueRead = "queue.read"
+    case queueRepair = "queue.repair"
+    case orphanRead = "orphan.read"
+    case mailerqRead = "mailerq.read"
+    case mailerqWrite = "mailerq.write"
+    case alertRead = "alert.read"
     case selfRead = "self.read"
 
     /// Any one of these scopes suffices; none means that being known does.
@@ -23,8 +29,10 @@ package enum Action: String, Sendable, CaseIterable {
         switch self {
         case .messageSend, .messageMap: .send
         case .messageCancel, .messageRetry: [.send, .admin]
-        case .messageRead, .settingsRead, .poolRead, .smtpUserRead, .keyRead: [.read, .admin]
-        case .keyWrite, .smtpUserWrite, .settingsWrite, .poolWrite: .admin
+        case .messageRead, .settingsRead, .poolRead, .smtpUserRead, .keyRead, .alertRead: [.read, .admin]
+        case .keyWrite, .smtpUserWrite, .settingsWrite, .poolWrite, .queueRepair, .orphanRead: .admin
+        case .queueRead: [.amqp, .admin]
+        case .mailerqRead, .mailerqWrite: .mailerq
         case .selfRead: []
         }
     }
@@ -32,8 +40,12 @@ package enum Action: String, Sendable, CaseIterable {
     /// Whether a read-only caller may do it.
     package var changesNothing: Bool {
         switch self {
-        case .messageMap, .messageRead, .keyRead, .smtpUserRead, .settingsRead, .poolRead, .selfRead: true
-        case .messageSend, .messageCancel, .messageRetry, .keyWrite, .smtpUserWrite, .settingsWrite, .poolWrite: false
+        case .messageMap, .messageRead, .keyRead, .smtpUserRead, .settingsRead, .poolRead, .queueRead, .orphanRead,
+            .mailerqRead, .alertRead, .selfRead:
+            true
+        case .messageSend, .messageCancel, .messageRetry, .keyWrite, .smtpUserWrite, .settingsWrite, .poolWrite,
+            .queueRepair, .mailerqWrite:
+            false
         }
     }
 }

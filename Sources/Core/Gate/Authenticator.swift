@@ -92,6 +92,20 @@ package final class Authenticator: Sendable {
         }
     }
 
+    /// Forgets everything that is remembered, because another process changed something; logins that are gone end here too.
+    package func forgetAll() async throws {
+        let known = state.withLock { state in
+            let known = state.logins.values.map(\.user.id)
+            state.keys = [:]
+            state.logins = [:]
+            state.generation += 1
+            return known
+        }
+        guard !known.isEmpty else { return }
+        let existing = try await users.existing(among: known)
+        state.withLock { $0.ended.formUnion(Set(known).subtracting(existing)) }
+    }
+
     /// Whether a login that was right once still is: sessions last longer than decisions.
     package func isStillValid(_ caller: Caller) -> Bool {
         guard case .smtpUser(let id) = caller.identity else { return true }

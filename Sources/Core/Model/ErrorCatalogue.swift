@@ -18,6 +18,9 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case idempotencyConflict = "idempotency_conflict"
     case overloaded
     case storageUnavailable = "storage_unavailable"
+    case mailerqUnauthorized = "mailerq_unauthorized"
+    case mailerqUnavailable = "mailerq_unavailable"
+    case mailerqTimeout = "mailerq_timeout"
     case internalError = "internal_error"
 }
 
@@ -99,6 +102,18 @@ extension ErrorCode {
             ErrorEntry(
                 httpStatus: 503, smtpCode: 452, smtpEnhanced: (4, 3, 0), title: "The database cannot take it now",
                 fix: "Try again after the time in Retry-After; the operator finds the cause in /readyz and the log.")
+        case .mailerqUnauthorized:
+            ErrorEntry(
+                httpStatus: 502, smtpCode: 451, smtpEnhanced: (4, 3, 5), title: "MailerQ does not let Postern in",
+                fix: "The operator corrects POSTERN_MAILERQ_TOKEN, or _USERNAME and _PASSWORD; your key is not the cause.")
+        case .mailerqUnavailable:
+            ErrorEntry(
+                httpStatus: 502, smtpCode: 451, smtpEnhanced: (4, 4, 1), title: "MailerQ gives no usable answer",
+                fix: "Try again; the operator looks at POSTERN_MAILERQ_URL and at MailerQ's management console.")
+        case .mailerqTimeout:
+            ErrorEntry(
+                httpStatus: 504, smtpCode: 451, smtpEnhanced: (4, 4, 2), title: "MailerQ does not answer in time",
+                fix: "Try again; after an operation that changes something, read first whether it happened.")
         case .internalError:
             ErrorEntry(
                 httpStatus: 500, smtpCode: 451, smtpEnhanced: (4, 3, 0), title: "Postern made a mistake",

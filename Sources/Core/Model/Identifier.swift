@@ -36,6 +36,8 @@ package enum EventKind: IdentifierKind { package static let prefix = "evt_" }
 package enum CorrelationKind: IdentifierKind { package static let prefix = "cor_" }
 package enum PayloadKind: IdentifierKind { package static let prefix = "pay_" }
 package enum PoolKind: IdentifierKind { package static let prefix = "pool_" }
+package enum OrphanKind: IdentifierKind { package static let prefix = "orp_" }
+package enum AlertKind: IdentifierKind { package static let prefix = "alr_" }
 /// One HTTP request, in its answer and in the log.
 package enum RequestKind: IdentifierKind { package static let prefix = "req_" }
 
@@ -47,6 +49,9 @@ package typealias EventID = Identifier<EventKind>
 /// One submission's thread through logs, headers and queues: all messages of a submission share it.
 package typealias CorrelationID = Identifier<CorrelationKind>
 package typealias PayloadID = Identifier<PayloadKind>
+/// A result that belongs to no message of ours.
+package typealias OrphanID = Identifier<OrphanKind>
+package typealias AlertID = Identifier<AlertKind>
 package typealias PoolID = Identifier<PoolKind>
 
 /// Crockford's base32 without i, l, o, u: 5 bits a character, in an order that ASCII keeps.

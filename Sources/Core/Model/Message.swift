@@ -89,4 +89,8 @@ package enum RouteName: String, Hashable, Sendable, CaseIterable {
     case shadow
     /// Hands over to one SMTP server, for all recipients.
     case smarthost
+    /// Hands over to MailerQ through RabbitMQ.
+    case mailerq
+    /// Hands over to MailerQ through its REST API.
+    case mailerqHTTP = "mailerq-http"
 }

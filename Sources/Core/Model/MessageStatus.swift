@@ -62,6 +62,10 @@ package enum MessageStatus: String, Hashable, Sendable, CaseIterable {
 /// A fact about a message.
 package enum EventType: String, Hashable, Sendable, CaseIterable {
     case accepted, scheduled, queued, attempted, deferred, delivered, bounced, failed, expired, captured, cancelled
+    /// The next hop has it for certain (the broker's confirm), and will report what comes of it.
+    case relayed
     /// Somebody asked for a message to be sent again.
     case retried
+    /// Somebody took note of a failure: it waits for nothing any more.
+    case drained
 }

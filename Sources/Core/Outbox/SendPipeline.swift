@@ -20,14 +20,23 @@ package final class SendPipeline: Sendable {
         package var lifetime: Double
         /// The instance's switch: off puts every vault into shadow mode.
         package var isLiveSendEnabled: Bool
+        /// What an instance-level route lacks in the environment, in words; absent where it is complete.
+        package var missing: [RouteName: String]
         /// Seconds that an idempotency key is kept from the answer.
         package let idempotencyLifetime: Double = 86_400
 
-        package init(limits: MappingLimits, hostname: String, lifetime: Double, isLiveSendEnabled: Bool) {
+        package init(
+            limits: MappingLimits,
+            hostname: String,
+            lifetime: Double,
+            isLiveSendEnabled: Bool,
+            missing: [RouteName: String] = [:]
+        ) {
             self.limits = limits
             self.hostname = hostname
             self.lifetime = lifetime
             self.isLiveSendEnabled = isLiveSendEnabled
+            self.missing = missing
         }
     }
 
@@ -160,6 +169,10 @@ package final class SendPipeline: Sendable {
             _ = try settings.require(Settings.smarthostHost)
             _ = try settings.require(Settings.smarthostPort)
             _ = try settings.require(Settings.smarthostTLS)
+        case .mailerq, .mailerqHTTP:
+            if let missing = configuration.missing[route] {
+                throw PosternError(.settingUnset, "the route \(route.rawValue) needs \(missing), which this instance lacks")
+            }
         }
         return route
     }

@@ -40,6 +40,7 @@ package struct IPPoolRepository: Sendable {
     package func insert(_ pool: IPPool, in vault: VaultID) async throws {
         let ips = Self.text(pool.ips)
         try await database.write { connection in
+            try connection.raise(.vaults)
             try connection.execute(
                 """
                 INSERT INTO mailerq_ip_pools (\(Self.columns)) VALUES (\(pool.id.text), \(vault.text), \(pool.domain),
@@ -51,7 +52,8 @@ package struct IPPoolRepository: Sendable {
     package func update(_ pool: IPPool, in vault: VaultID) async throws -> Bool {
         let ips = Self.text(pool.ips)
         return try await database.write { connection in
-            try connection.execute(
+            try connection.raise(.vaults)
+            return try connection.execute(
                 """
                 UPDATE mailerq_ip_pools SET domain = \(pool.domain), pool = \(pool.pool), ips = \(ips),
                     updated_at = \(pool.updatedAt.milliseconds)
@@ -62,7 +64,8 @@ package struct IPPoolRepository: Sendable {
 
     package func delete(_ id: PoolID, in vault: VaultID) async throws -> Bool {
         try await database.write { connection in
-            try connection.execute(
+            try connection.raise(.vaults)
+            return try connection.execute(
                 "DELETE FROM mailerq_ip_pools WHERE id = \(id.text) AND vault_id = \(vault.text)") == 1
         }
     }

@@ -80,7 +80,8 @@ package struct KeyRepository: Sendable {
     /// - Returns: false when the key is not there, has ended, or has another text by now; nothing was changed then.
     package func rotate(_ key: APIKey, from old: String, in vault: VaultID) async throws -> Bool {
         try await database.write { connection in
-            try connection.execute(
+            try connection.raise(.callers)
+            return try connection.execute(
                 """
                 UPDATE smtp_relay_api_keys SET prefix = \(key.prefix), digest = \(key.digest)
                 WHERE id = \(key.id.text) AND vault_id = \(vault.text) AND prefix = \(old) AND revoked_at IS NULL
@@ -91,7 +92,8 @@ package struct KeyRepository: Sendable {
     /// - Returns: false when there is no such key, or it has ended already.
     package func revoke(_ id: KeyID, in vault: VaultID, at now: Timestamp) async throws -> Bool {
         try await database.write { connection in
-            try connection.execute(
+            try connection.raise(.callers)
+            return try connection.execute(
                 """
                 UPDATE smtp_relay_api_keys SET revoked_at = \(now.milliseconds)
                 WHERE id = \(id.text) AND vault_id = \(vault.text) AND revoked_at IS NULL
@@ -130,7 +132,7 @@ package struct KeyRepository: Sendable {
     /// Instance level: remembers uses that were counted in memory.
     package func recordUses(_ uses: [KeyID: Timestamp]) async throws {
         try await database.write { connection in
-            for (id, at) in uses {
+            for (id, at) in uses.sorted(by: { $0.key < $1.key }) {
                 try connection.execute(
                     "UPDATE smtp_relay_api_keys SET last_used_at = \(at.milliseconds) WHERE id = \(id.text)")
             }

@@ -65,7 +65,7 @@ extension MessageRepository {
         let now = acceptance.createdAt.milliseconds
         let status: MessageStatus = acceptance.isScheduled ? .scheduled : .queued
         let due = acceptance.isScheduled ? acceptance.sendAt?.milliseconds ?? now : now
-        try connection.execute(
+        try connection.send(
             """
             INSERT INTO payloads (id, vault_id, format, bytes, created_at) VALUES (\(acceptance.payloadID.text),
                 \(vault), \(acceptance.payloadFormat.rawValue), \(acceptance.payload), \(now))
@@ -75,7 +75,7 @@ extension MessageRepository {
             let tags: String? =
                 envelope.tags.isEmpty
                 ? nil : String(decoding: JSONWriter.write(envelope.tags.json), as: UTF8.self)
-            try connection.execute(
+            try connection.send(
                 """
                 INSERT INTO smtp_relay_logs (\(columns), priority, payload_id, metadata, envelope) VALUES (\(entry.id.text),
                     \(acceptance.correlation.text), \(vault), \(acceptance.caller.identity.id),
@@ -85,17 +85,18 @@ extension MessageRepository {
                     \(acceptance.sendAt?.milliseconds), \(acceptance.deadline.milliseconds), \(now), \(now),
                     \(envelope.priority), \(acceptance.payloadID.text), \(acceptance.metadata), \(entry.envelopeJSON))
                 """)
-            try connection.execute(
+            try connection.send(
                 """
                 INSERT INTO message_events (message_id, id, vault_id, type, at, attempt, route, detail) VALUES
                     (\(entry.id.text), \(acceptance.eventIDs[2 * index].text), \(vault), 'accepted', \(now), 0, NULL, NULL),
                     (\(entry.id.text), \(acceptance.eventIDs[2 * index + 1].text), \(vault), \(status.rawValue), \(now), 0,
                     \(entry.route.rawValue), NULL)
                 """)
-            try connection.execute(
+            try connection.send(
                 """
-                INSERT INTO outbox (message_id, vault_id, priority, ready, due_at, lease_owner) VALUES
-                    (\(entry.id.text), \(vault), \(envelope.priority), \(!acceptance.isScheduled), \(due), NULL)
+                INSERT INTO outbox (message_id, vault_id, route, priority, ready, due_at, lease_owner) VALUES
+                    (\(entry.id.text), \(vault), \(entry.route.rawValue), \(envelope.priority),
+                    \(!acceptance.isScheduled), \(due), NULL)
                 """)
         }
     }

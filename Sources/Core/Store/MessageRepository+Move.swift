@@ -18,6 +18,9 @@ package struct MessageMove: Sendable {
     package let event: MessageEvent
     package let outbox: Outbox
     package let reply: Foreign<String>?
+    /// The SMTP reply code and the enhanced code behind a failure, where there was one.
+    package let code: Int?
+    package let enhancedCode: String?
 
     package init(
         message: MessageID,
@@ -25,7 +28,9 @@ package struct MessageMove: Sendable {
         status: MessageStatus,
         event: MessageEvent,
         outbox: Outbox,
-        reply: Foreign<String>? = nil
+        reply: Foreign<String>? = nil,
+        code: Int? = nil,
+        enhancedCode: String? = nil
     ) {
         self.message = message
         self.vault = vault
@@ -33,6 +38,8 @@ package struct MessageMove: Sendable {
         self.event = event
         self.outbox = outbox
         self.reply = reply
+        self.code = code
+        self.enhancedCode = enhancedCode
     }
 }
 
@@ -57,6 +64,8 @@ extension MessageRepository {
     ) async throws -> (message: Message, moved: Bool)? {
         try await database.write { connection in
             guard let before = try Self.find(id, in: vault, connection) else { return nil }
+            // What a route has in hand may be on the wire already, though it is still called queued.
+            guard try !Self.isInHand(id, connection) else { return (before, false) }
             let move = MessageMove(
                 message: id, vault: vault, status: .cancelled, event: event.after(attempts: before.attempts),
                 outbox: .remove)
@@ -85,18 +94,40 @@ extension MessageRepository {
                 if pulled == 1 { try Self.insert(event, of: id, in: vault, connection) }
                 return (before, pulled == 1)
             }
-            let move = MessageMove(message: id, vault: vault, status: .queued, event: event, outbox: .remove)
-            guard before.status.isFinal, try Self.apply(move, connection) else { return (before, false) }
-            try connection.execute(
-                "UPDATE smtp_relay_logs SET deadline_at = \(deadline.milliseconds) WHERE id = \(id.text)")
-            try connection.execute(
-                """
-                INSERT INTO outbox (message_id, vault_id, priority, ready, due_at, lease_owner)
-                SELECT id, vault_id, priority, 1, \(event.at.milliseconds), NULL FROM smtp_relay_logs
-                WHERE id = \(id.text)
-                """)
+            guard before.status.isFinal, try Self.restart(id, in: vault, event, deadline: deadline, connection) else {
+                return (before, false)
+            }
             return try Self.find(id, in: vault, connection).map { ($0, true) }
         }
+    }
+
+    /// Puts a message that ended into the outbox again.
+    /// - Returns: false when it is not one that may be sent again.
+    static func restart(
+        _ id: MessageID,
+        in vault: VaultID,
+        _ event: MessageEvent,
+        deadline: Timestamp,
+        _ connection: any SQLConnection
+    ) throws(SQLError) -> Bool {
+        let move = MessageMove(message: id, vault: vault, status: .queued, event: event, outbox: .remove)
+        guard try apply(move, connection) else { return false }
+        try connection.execute("DELETE FROM failures WHERE message_id = \(id.text)")
+        try connection.execute(
+            "UPDATE smtp_relay_logs SET deadline_at = \(deadline.milliseconds) WHERE id = \(id.text)")
+        try connection.execute(
+            """
+            INSERT INTO outbox (message_id, vault_id, route, priority, ready, due_at, lease_owner)
+            SELECT id, vault_id, route, priority, 1, \(event.at.milliseconds), NULL FROM smtp_relay_logs
+            WHERE id = \(id.text)
+            """)
+        return true
+    }
+
+    /// Whether a route holds a lease on the message.
+    private static func isInHand(_ id: MessageID, _ connection: any SQLConnection) throws -> Bool {
+        try connection.row(
+            "SELECT 1 FROM outbox WHERE message_id = \(id.text) AND lease_owner IS NOT NULL") != nil
     }
 
     static func apply(_ move: MessageMove, _ connection: any SQLConnection) throws(SQLError) -> Bool {
@@ -104,27 +135,55 @@ extension MessageRepository {
         var fence: SQLStatement = ""
         if case .retry(_, let attempt) = move.outbox {
             // What has ended is sent again only because a person says so, never because an attempt comes back late.
+            // A message that was to be handed over is queued still.
             origins.removeAll(where: \.isFinal)
+            origins.append(.queued)
             fence = "AND attempts = \(attempt)"
         }
-        let moved = try connection.execute(
+        guard try advance(move, from: origins, fence, connection) else { return false }
+        try insert(move.event, of: move.message, in: move.vault, connection)
+        return true
+    }
+
+    /// The step without its event.
+    static func advance(
+        _ move: MessageMove,
+        from origins: [MessageStatus],
+        _ fence: SQLStatement,
+        _ connection: any SQLConnection
+    ) throws(SQLError) -> Bool {
+        // A next hop's report tells of a time that may lie before our last step.
+        let at = move.event.at.milliseconds
+        let moved = try connection.row(
             """
-            UPDATE smtp_relay_logs SET status = \(move.status.rawValue), updated_at = \(move.event.at.milliseconds),
+            UPDATE smtp_relay_logs SET status = \(move.status.rawValue),
+                updated_at = CASE WHEN updated_at > \(at) THEN updated_at ELSE \(at) END,
                 last_reply = COALESCE(\(move.reply?.asData()), last_reply)
             WHERE id = \(move.message.text) AND vault_id = \(move.vault.text) AND status IN \(list: origins.map(\.rawValue)) \(fence)
+            RETURNING recipient, route
             """)
-        guard moved == 1 else { return false }
-        try insert(move.event, of: move.message, in: move.vault, connection)
+        guard let moved else { return false }
         switch move.outbox {
         case .remove:
-            try connection.execute("DELETE FROM outbox WHERE message_id = \(move.message.text)")
+            try connection.send("DELETE FROM outbox WHERE message_id = \(move.message.text)")
         case .retry(let time, _):
-            try connection.execute(
+            try connection.send(
                 """
                 UPDATE outbox SET ready = 0, due_at = \(time.milliseconds), lease_owner = NULL
                 WHERE message_id = \(move.message.text)
                 """)
         }
+        guard move.status == .bounced || move.status == .failed else { return true }
+        let recipient = try moved.text(0)
+        let domain = recipient.lastIndex(of: "@").map { recipient[recipient.index(after: $0)...].lowercased() } ?? ""
+        try connection.send(
+            """
+            INSERT INTO failures (message_id, vault_id, code, enhanced_code, domain, route, reason, failed_at)
+            VALUES (\(move.message.text), \(move.vault.text), \(move.code), \(move.enhancedCode), \(domain),
+                \(try moved.text(1)), \(move.reply?.asData()), \(move.event.at.milliseconds))
+            ON CONFLICT (message_id) DO UPDATE SET code = excluded.code, enhanced_code = excluded.enhanced_code,
+                reason = excluded.reason, failed_at = excluded.failed_at
+            """)
         return true
     }
 
@@ -134,7 +193,7 @@ extension MessageRepository {
         in vault: VaultID,
         _ connection: any SQLConnection
     ) throws(SQLError) {
-        try connection.execute(
+        try connection.send(
             """
             INSERT INTO message_events (message_id, id, vault_id, type, at, attempt, route, detail) VALUES
                 (\(message.text), \(event.id.text), \(vault.text), \(event.type.rawValue), \(event.at.milliseconds),

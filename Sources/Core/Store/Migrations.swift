@@ -12,6 +12,7 @@ package enum Migrations {
     package static let all: [Migration] = [
         Migration(number: 1, name: "vaults, callers, settings", script: vaultsAndCallers),
         Migration(number: 2, name: "messages, events, outbox", script: messages),
+        Migration(number: 3, name: "results, failures, several processes, alerts", script: results),
     ]
 
     private static let vaultsAndCallers = """
@@ -153,6 +154,63 @@ package enum Migrations {
         """
 }
 
+extension Migrations {
+    /// `origin` names the report that an event came from, so that a report that comes twice is one event.
+    fileprivate static let results = """
+        ALTER TABLE message_events ADD COLUMN origin TEXT;
+        CREATE UNIQUE INDEX message_events_origin ON message_events (message_id, origin) WHERE origin IS NOT NULL;
+        ALTER TABLE outbox ADD COLUMN route TEXT NOT NULL DEFAULT '';
+        UPDATE outbox SET route = (SELECT route FROM smtp_relay_logs WHERE smtp_relay_logs.id = outbox.message_id);
+        DROP INDEX outbox_ready;
+        CREATE INDEX outbox_ready ON outbox (vault_id, route, priority DESC, due_at) WHERE ready = 1;
+        CREATE TABLE failures (
+            message_id TEXT PRIMARY KEY REFERENCES smtp_relay_logs (id),
+            vault_id TEXT NOT NULL,
+            code INTEGER,
+            enhanced_code TEXT,
+            domain TEXT NOT NULL,
+            route TEXT NOT NULL,
+            reason TEXT,
+            failed_at BIGINT NOT NULL
+        );
+        CREATE INDEX failures_vault ON failures (vault_id, failed_at);
+        CREATE TABLE orphan_results (
+            id TEXT PRIMARY KEY,
+            queue TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            reference TEXT,
+            recipient_domain TEXT,
+            code INTEGER,
+            body BYTEA,
+            received_at BIGINT NOT NULL
+        );
+        CREATE TABLE alerts (
+            id TEXT PRIMARY KEY,
+            vault_id TEXT REFERENCES vaults (id),
+            kind TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            detail TEXT NOT NULL,
+            began_at BIGINT NOT NULL,
+            opened_at BIGINT NOT NULL,
+            closed_at BIGINT,
+            open_notified_at BIGINT,
+            close_notified_at BIGINT
+        );
+        CREATE UNIQUE INDEX alerts_open ON alerts (kind, subject) WHERE closed_at IS NULL;
+        CREATE INDEX alerts_vault ON alerts (vault_id, id);
+        CREATE INDEX alerts_closed ON alerts (closed_at) WHERE closed_at IS NOT NULL;
+        CREATE TABLE change_counters (
+            topic TEXT PRIMARY KEY,
+            value BIGINT NOT NULL
+        );
+        CREATE TABLE duties (
+            name TEXT PRIMARY KEY,
+            owner TEXT NOT NULL,
+            lease_until BIGINT NOT NULL
+        );
+        """
+}
+
 package struct Migrator: Sendable {
     private let database: any SQLDatabase
 
@@ -196,18 +254,5 @@ package struct Migrator: Sendable {
                 "the database has schema \(unknown), this program knows \(Migrations.all.count): use a newer postern")
         }
         return Set(numbers)
-    }
-}
-
-extension SQLConnection {
-    /// Whether a table can be read; an engine says "no such table" in its own way, so the question is put as a statement.
-    fileprivate func hasTable(_ name: String) throws(SQLError) -> Bool {
-        do throws(SQLError) {
-            _ = try rows(SQLStatement(stringLiteral: "SELECT 1 FROM \(name) LIMIT 1"))
-            return true
-        } catch {
-            guard error.code == .failure else { throw error }
-            return false
-        }
     }
 }

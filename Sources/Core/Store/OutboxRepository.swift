@@ -26,66 +26,56 @@ package struct ClaimedMessage: Sendable {
     package let createdAt: Timestamp
 }
 
+/// A message that the next hop has, and the event that says so.
+package struct HandOver: Sendable {
+    package let message: ClaimedMessage
+    package let event: MessageEvent
+
+    package init(message: ClaimedMessage, event: MessageEvent) {
+        self.message = message
+        self.event = event
+    }
+}
+
 package struct OutboxRepository: Sendable {
-    private let database: any SQLDatabase
+    let database: any SQLDatabase
     /// The process that claims.
-    private let owner: String
+    let owner: String
 
     package init(database: any SQLDatabase, owner: String) {
         self.database = database
         self.owner = owner
     }
 
-    /// How a message is taken up.
-    package enum Claim: Sendable {
-        /// Leased to this process, in flight from now on; the event says that an attempt begins.
-        case attempt(MessageEvent)
-        /// Nothing is left to do but this step: no lease, no second transaction.
-        case settle(MessageMove)
+    /// Writes down that the next hop has these messages: in flight until its results come.
+    ///
+    /// A result may have been faster than this. Then the message stays where the result put it, and only the fact is added.
+    package func handedOver(_ handOvers: [HandOver]) async throws {
+        try await database.write { [owner] connection in
+            let ids = Self.padded(handOvers.map(\.message.id))
+            let at = handOvers.map(\.event.at).max()?.milliseconds ?? 0
+            try connection.send(
+                """
+                UPDATE smtp_relay_logs SET status = 'in_flight', updated_at = \(at)
+                WHERE id IN \(list: ids) AND status = 'queued'
+                """)
+            try connection.send(
+                "DELETE FROM outbox WHERE message_id IN \(list: ids) AND lease_owner = \(owner)")
+            for handOver in handOvers {
+                try MessageRepository.insert(
+                    handOver.event, of: handOver.message.id, in: handOver.message.vault, connection)
+            }
+        }
     }
 
-    /// Takes up ready messages: fairly among vaults, the highest priority of each first.
-    ///
-    /// A lease that runs out makes its message ready again: a crash loses nothing.
-    /// - Parameters:
-    ///   - limit: messages in all.
-    ///   - share: messages of one vault at most, less what it has in hand already (`inHand`).
-    ///   - except: messages that this process has in hand still, though their lease ran out.
-    ///   - decide: how to take up one message.
-    /// - Returns: what was leased, and how many messages were taken up in all.
-    package func claim(
-        at now: Timestamp,
-        lease: Timestamp,
-        limit: Int,
-        share: Int,
-        inHand: [VaultID: Int],
-        except: Set<MessageID> = [],
-        decide: @escaping @Sendable (ReadyMessage) -> Claim
-    ) async throws -> (leased: [ClaimedMessage], count: Int) {
+    /// Puts back what could not even be tried: not an attempt, and nothing for the timeline.
+    package func giveBack(_ messages: [MessageID], until due: Timestamp) async throws {
         try await database.write { [owner] connection in
             try connection.execute(
                 """
-                UPDATE outbox SET ready = 1, lease_owner = NULL
-                WHERE ready = 0 AND due_at <= \(now.milliseconds)
+                UPDATE outbox SET ready = 0, due_at = \(due.milliseconds), lease_owner = NULL
+                WHERE message_id IN \(list: Self.padded(messages)) AND lease_owner = \(owner)
                 """)
-            var leased: [ClaimedMessage] = []
-            var count = 0
-            for vault in try Self.readyVaults(connection) {
-                let room = min(limit - count, share - inHand[vault, default: 0])
-                guard room > 0 else { continue }
-                for ready in try Self.ready(in: vault, limit: room, connection) where !except.contains(ready.id) {
-                    count += 1
-                    switch decide(ready) {
-                    case .attempt(let event):
-                        if let message = try Self.lease(ready, to: owner, at: now, until: lease, event, connection) {
-                            leased.append(message)
-                        }
-                    case .settle(let move):
-                        if try !MessageRepository.apply(move, connection) { try Self.drop(ready.id, connection) }
-                    }
-                }
-            }
-            return (leased, count)
         }
     }
 
@@ -130,75 +120,11 @@ package struct OutboxRepository: Sendable {
         }
     }
 
-    /// Each vault that has something ready, found by jumping along the index from one to the next.
-    private static func readyVaults(_ connection: any SQLConnection) throws -> [VaultID] {
-        var vaults: [VaultID] = []
-        var last = ""
-        while let next = try connection.row(
-            "SELECT vault_id FROM outbox WHERE ready = 1 AND vault_id > \(last) ORDER BY vault_id LIMIT 1")
-        {
-            last = try next.text(0)
-            vaults.append(VaultID(stored: last))
-        }
-        return vaults.shuffled()
-    }
-
-    private static func ready(
-        in vault: VaultID,
-        limit: Int,
-        _ connection: any SQLConnection
-    ) throws -> [ReadyMessage] {
-        try connection.rows(
-            """
-            SELECT outbox.message_id, smtp_relay_logs.route, smtp_relay_logs.attempts
-            FROM outbox JOIN smtp_relay_logs ON smtp_relay_logs.id = outbox.message_id
-            WHERE outbox.vault_id = \(vault.text) AND outbox.ready = 1
-            ORDER BY outbox.priority DESC, outbox.due_at LIMIT \(limit)
-            """
-        ).map { row in
-            guard let route = RouteName(rawValue: try row.text(1)) else {
-                throw SQLError(.unexpectedValue, "a message's route is unknown")
-            }
-            return ReadyMessage(
-                id: MessageID(stored: try row.text(0)), vault: vault, route: route, attempts: Int(try row.integer(2)))
-        }
-    }
-
-    private static func lease(
-        _ ready: ReadyMessage,
-        to owner: String,
-        at now: Timestamp,
-        until lease: Timestamp,
-        _ event: MessageEvent,
-        _ connection: any SQLConnection
-    ) throws -> ClaimedMessage? {
-        guard
-            let row = try connection.row(
-                """
-                UPDATE smtp_relay_logs SET status = 'in_flight', attempts = attempts + 1,
-                    updated_at = \(now.milliseconds)
-                WHERE id = \(ready.id.text) AND status IN ('scheduled', 'queued', 'in_flight')
-                RETURNING sender, recipient, payload_id, attempts, deadline_at, created_at
-                """)
-        else {
-            try drop(ready.id, connection)
-            return nil
-        }
-        try connection.execute(
-            """
-            UPDATE outbox SET ready = 0, due_at = \(lease.milliseconds), lease_owner = \(owner)
-            WHERE message_id = \(ready.id.text)
-            """)
-        try MessageRepository.insert(event, of: ready.id, in: ready.vault, connection)
-        return ClaimedMessage(
-            id: ready.id, vault: ready.vault, route: ready.route, sender: try row.text(0), recipient: try row.text(1),
-            payload: PayloadID(stored: try row.text(2)), attempt: Int(try row.integer(3)),
-            deadline: Timestamp(milliseconds: try row.integer(4)),
-            createdAt: Timestamp(milliseconds: try row.integer(5)))
-    }
-
-    /// The log is the truth: an entry whose message has ended has no business in the outbox.
-    private static func drop(_ id: MessageID, _ connection: any SQLConnection) throws(SQLError) {
-        try connection.execute("DELETE FROM outbox WHERE message_id = \(id.text)")
+    /// Ids for a list, with the last one repeated up to a power of two: a few statements are prepared, not one a length.
+    static func padded(_ ids: [MessageID]) -> [String] {
+        guard let last = ids.last else { return [] }
+        var size = 1
+        while size < ids.count { size *= 2 }
+        return ids.map(\.text) + Array(repeating: last.text, count: size - ids.count)
     }
 }

@@ -50,7 +50,8 @@ package struct SMTPUserRepository: Sendable {
 
     package func delete(_ id: SMTPUserID, in vault: VaultID) async throws -> Bool {
         try await database.write { connection in
-            try connection.execute(
+            try connection.raise(.callers)
+            return try connection.execute(
                 "DELETE FROM smtp_relay_users WHERE id = \(id.text) AND vault_id = \(vault.text)") == 1
         }
     }
@@ -85,10 +86,20 @@ package struct SMTPUserRepository: Sendable {
     /// Instance level: remembers uses that were counted in memory.
     package func recordUses(_ uses: [SMTPUserID: Timestamp]) async throws {
         try await database.write { connection in
-            for (id, at) in uses {
+            for (id, at) in uses.sorted(by: { $0.key < $1.key }) {
                 try connection.execute(
                     "UPDATE smtp_relay_users SET last_used_at = \(at.milliseconds) WHERE id = \(id.text)")
             }
+        }
+    }
+
+    /// Instance level: which of these users still exist.
+    package func existing(among ids: [SMTPUserID]) async throws -> Set<SMTPUserID> {
+        try await database.read { connection in
+            Set(
+                try connection.rows("SELECT id FROM smtp_relay_users WHERE id IN \(list: ids.map(\.text))").map {
+                    SMTPUserID(stored: try $0.text(0))
+                })
         }
     }
 

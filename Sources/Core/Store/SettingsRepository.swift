@@ -52,7 +52,8 @@ package struct SettingsRepository: Sendable {
     ) async throws {
         let texts = settings.mapValues { $0.map { String(decoding: JSONWriter.write($0.json), as: UTF8.self) } }
         try await database.write { connection in
-            for (key, text) in texts {
+            try connection.raise(.vaults)
+            for (key, text) in texts.sorted(by: { $0.key < $1.key }) {
                 guard let text else {
                     try connection.execute(
                         "DELETE FROM vault_settings WHERE vault_id = \(vault.text) AND key = \(key)")
@@ -65,7 +66,7 @@ package struct SettingsRepository: Sendable {
                     ON CONFLICT (vault_id, key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at
                     """)
             }
-            for (name, sealed) in sealedSecrets {
+            for (name, sealed) in sealedSecrets.sorted(by: { $0.key < $1.key }) {
                 guard let sealed else {
                     try connection.execute(
                         "DELETE FROM vault_secrets WHERE vault_id = \(vault.text) AND name = \(name)")

@@ -70,6 +70,14 @@ package final class VaultDirectory: Sendable {
     /// The snapshot if it is in memory: for places that cannot wait.
     package func cachedSnapshot(of vault: VaultID) -> Snapshot? { cache.withLock { $0.snapshots[vault] } }
 
+    /// Forgets all that is in memory, because another process changed something.
+    package func invalidateAll() {
+        cache.withLock { cache in
+            cache.snapshots = [:]
+            cache.generation += 1
+        }
+    }
+
     /// Forgets what is in memory, after a change.
     package func invalidate(_ vault: VaultID) {
         cache.withLock { cache in

@@ -24,7 +24,8 @@ package struct ConfigurationKey: Sendable, Hashable {
     package static let dataDirectory = ConfigurationKey(
         "POSTERN_DATA_DIR", "path", default: "data", "Where the embedded database, keys and the quickstart card live.")
     package static let databaseURL = ConfigurationKey(
-        "POSTERN_DATABASE_URL", "URL", default: "sqlite:<data>/postern.db", "The database: `sqlite:PATH`.")
+        "POSTERN_DATABASE_URL", "URL", default: "sqlite:<data>/postern.db", 
+        "The database: `sqlite:PATH`, or `postgres://user:password@host/name?sslmode=verify-full`.")
     package static let masterKey = ConfigurationKey(
         "POSTERN_MASTER_KEY", "32 bytes in base64", default: nil,
         "Wraps the vaults' data keys. Without it and without the file, `quickstart` makes `<data>/master.key` (0600).")
@@ -101,7 +102,7 @@ package struct ConfigurationKey: Sendable, Hashable {
         smtpIdleTimeout, tlsCertificate, tlsKey, tlsCAFile, gatewayEnabled, inboundSMTPEnabled, liveSendEnabled,
         maxMessageBytes, maxRecipients, retryInitial, retryMaximum, deliveryDeadline, smtpClientTimeout,
         minFreeDiskBytes, logLevel,
-    ]
+    ] + gateway
 
     /// Keys of the command line's client, which a server sees without using them.
     static let clientKeys: Set<String> = ["POSTERN_URL", "POSTERN_TOKEN"]

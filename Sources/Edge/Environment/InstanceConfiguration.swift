@@ -1,8 +1,15 @@
 // The instance's configuration, read and checked as a whole before anything is opened or made.
 
 package import Model
+package import Sealing
 
 package struct InstanceConfiguration: Sendable {
+    package enum Database: Sendable {
+        case sqlite(path: String)
+        /// May hold a password.
+        case postgreSQL(url: Secret<String>)
+    }
+
     package struct HTTP: Sendable {
         package var host: String
         package var port: Int
@@ -29,13 +36,18 @@ package struct InstanceConfiguration: Sendable {
     }
 
     package var dataDirectory: String
-    package var databasePath: String
+    package var database: Database
     package var masterKey: String?
     package var masterKeyFile: String
     package var hostname: String?
     package var http: HTTP
     package var smtp: SMTP
     package var delivery: Delivery
+    package var broker: BrokerConfiguration?
+    package var mailerQ: MailerQConfiguration
+    package var alerts: AlertConfiguration
+    /// Seconds that a process counts as alive without a sign.
+    package var processLease: Double
     package var tlsCertificate: String?
     package var tlsKey: String?
     package var isGatewayEnabled: Bool
@@ -56,7 +68,7 @@ package struct InstanceConfiguration: Sendable {
         source.refuseUnknownKeys()
         let data = source.text(.dataDirectory) ?? "data"
         dataDirectory = data
-        databasePath = Self.databasePath(&source, data)
+        database = Self.database(&source, data)
         masterKey = source.text(.masterKey)
         masterKeyFile = source.text(.masterKeyFile) ?? "\(data)/master.key"
         if masterKey != nil, source.text(.masterKeyFile) != nil {
@@ -65,7 +77,7 @@ package struct InstanceConfiguration: Sendable {
         hostname = source.text(.hostname)
         http = HTTP(
             host: source.text(.httpHost) ?? "127.0.0.1", port: source.integer(.httpPort, in: 0...65535, default: 8025),
-            publicURL: Self.publicURL(&source),
+            publicURL: source.webURL(.publicURL),
             connections: source.integer(.httpConnections, in: 1...1_000_000, default: 4096),
             idleTimeout: source.integer(.httpIdleTimeout, in: 1...3600, default: 60))
         smtp = SMTP(
@@ -80,6 +92,10 @@ package struct InstanceConfiguration: Sendable {
             deadline: source.seconds(.deliveryDeadline, in: 1...2_592_000) ?? 432_000,
             clientTimeout: source.seconds(.smtpClientTimeout, in: 0.1...3600),
             trustRootsFile: source.text(.tlsCAFile))
+        broker = BrokerConfiguration(&source)
+        mailerQ = MailerQConfiguration(&source)
+        alerts = AlertConfiguration(&source)
+        processLease = source.seconds(.processLease, in: 5...3600) ?? 60
         tlsCertificate = source.text(.tlsCertificate)
         tlsKey = source.text(.tlsKey)
         isGatewayEnabled = source.boolean(.gatewayEnabled, default: false)
@@ -102,23 +118,26 @@ package struct InstanceConfiguration: Sendable {
         guard source.problems.isEmpty else { throw ConfigurationProblems(problems: source.problems) }
     }
 
-    private static func databasePath(_ source: inout ConfigurationSource, _ data: String) -> String {
-        guard let url = source.text(.databaseURL) else { return "\(data)/postern.db" }
-        guard url.hasPrefix("sqlite:"), url.count > 7 else {
-            source.problem("POSTERN_DATABASE_URL must have the form sqlite:PATH")
-            return ""
+    private static func database(_ source: inout ConfigurationSource, _ data: String) -> Database {
+        guard let url = source.text(.databaseURL) else { return .sqlite(path: "\(data)/postern.db") }
+        guard let database = Database(url: url) else {
+            source.problem("POSTERN_DATABASE_URL must have the form sqlite:PATH or postgres://…")
+            return .sqlite(path: "")
         }
-        return String(url.dropFirst(7))
+        return database
     }
+}
 
-    private static func publicURL(_ source: inout ConfigurationSource) -> String? {
-        guard var url = source.text(.publicURL) else { return nil }
-        guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
-            source.problem("POSTERN_PUBLIC_URL must begin with http:// or https://")
+extension InstanceConfiguration.Database {
+    /// - Parameter url: `sqlite:PATH`, `postgres://…` or `postgresql://…`.
+    package init?(url: String) {
+        if url.hasPrefix("sqlite:"), url.count > 7 {
+            self = .sqlite(path: String(url.dropFirst(7)))
+        } else if url.hasPrefix("postgres://") || url.hasPrefix("postgresql://") {
+            self = .postgreSQL(url: Secret(url))
+        } else {
             return nil
         }
-        while url.hasSuffix("/") { url.removeLast() }
-        return url
     }
 }
 

@@ -16,6 +16,9 @@ struct Endpoint: Sendable {
     let method: HTTPRequest.Method
     /// As in OpenAPI: `/v1/messages/{id}`.
     let path: String
+    /// Whether the last parameter stands for whatever follows, slashes included. Such a path has no other methods: what it
+    /// does not take is not found.
+    let isRest: Bool
     let action: Action
     let credentials: Credentials
     /// Whether it is there only while the email gateway is switched on.
@@ -28,6 +31,7 @@ struct Endpoint: Sendable {
         _ action: Action,
         credentials: Credentials = .key,
         isGateway: Bool = true,
+        isRest: Bool = false,
         _ handle: @escaping @Sendable (Call) async throws -> Response
     ) {
         self.method = method
@@ -35,6 +39,13 @@ struct Endpoint: Sendable {
         self.action = action
         self.credentials = credentials
         self.isGateway = isGateway
+        self.isRest = isRest
         self.handle = handle
+    }
+
+    /// The path as the router takes it.
+    var routerPath: String {
+        guard isRest, let slash = path.lastIndex(of: "/") else { return path }
+        return "\(path[...slash])**"
     }
 }

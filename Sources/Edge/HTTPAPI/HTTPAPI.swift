@@ -1,11 +1,14 @@
 // The HTTP door, put together: every endpoint passes the guard, the credentials and the gate on its way in.
 
+package import Broker
+package import Delivery
 package import Gate
 import HTTPTypes
 package import Hummingbird
 import HummingbirdCore
 import JSON
 package import Logging
+package import MailerQREST
 package import Model
 import NIOCore
 package import Outbox
@@ -52,11 +55,18 @@ package struct HTTPAPI: Sendable {
         package let ids: IdentifierGenerator
         /// The metrics page.
         package let metrics: @Sendable () -> [UInt8]
+        /// `nil` without a broker.
+        package let broker: QueueHealth?
+        /// `nil` without MailerQ's REST API.
+        package let mailerq: MailerQProxy?
+        package let preview: MailerQPreview?
 
         package init(
             pipeline: SendPipeline, database: any SQLDatabase, vaults: VaultDirectory, callers: CallerDirectory,
             authenticator: Authenticator, gate: Gate, readiness: Readiness, signal: OutboxSignal,
-            clock: any WallClock, ids: IdentifierGenerator, metrics: @escaping @Sendable () -> [UInt8]
+            clock: any WallClock, ids: IdentifierGenerator, metrics: @escaping @Sendable () -> [UInt8],
+            broker: QueueHealth? = nil, mailerq: MailerQProxy? = nil,
+            preview: MailerQPreview? = nil
         ) {
             self.pipeline = pipeline
             self.database = database
@@ -69,6 +79,9 @@ package struct HTTPAPI: Sendable {
             self.clock = clock
             self.ids = ids
             self.metrics = metrics
+            self.broker = broker
+            self.mailerq = mailerq
+            self.preview = preview
         }
     }
 
@@ -108,8 +121,8 @@ package struct HTTPAPI: Sendable {
         let credentials = CredentialReader(authenticator: services.authenticator, vaults: services.vaults)
         let gate = services.gate
         for endpoint in endpoints where configuration.isGatewayEnabled || !endpoint.isGateway {
-            methods[endpoint.path, default: []].append(endpoint.method)
-            router.on(RouterPath(endpoint.path), method: endpoint.method) { request, context in
+            if !endpoint.isRest { methods[endpoint.path, default: []].append(endpoint.method) }
+            router.on(RouterPath(endpoint.routerPath), method: endpoint.method) { request, context in
                 let caller = try await credentials.caller(of: request, accepting: endpoint.credentials)
                 try gate.authorize(caller, endpoint.action, in: caller.vault)
                 return try await endpoint.handle(Call(request: request, context: context, caller: caller))
@@ -140,7 +153,7 @@ package struct HTTPAPI: Sendable {
         return SendController(pipeline: services.pipeline).endpoints
             + MessageController(
                 messages: MessageRepository(database: services.database),
-                payloads: Payloads(database: services.database), signal: services.signal, clock: clock, ids: ids,
+                payloads: Payloads(database: services.database), preview: services.preview, signal: services.signal, clock: clock, ids: ids,
                 lifetime: services.pipeline.configuration.lifetime
             ).endpoints
             + KeyController(callers: services.callers, clock: clock).endpoints
@@ -149,6 +162,13 @@ package struct HTTPAPI: Sendable {
             + PoolController(
                 pools: IPPoolRepository(database: services.database), vaults: services.vaults, clock: clock, ids: ids
             ).endpoints
+            + QueueController(
+                broker: services.broker, failures: FailureRepository(database: services.database),
+                orphans: OrphanRepository(database: services.database), signal: services.signal, clock: clock,
+                ids: ids, lifetime: services.pipeline.configuration.lifetime
+            ).endpoints
+            + MailerQController(proxy: services.mailerq).endpoints
+            + AlertController(alerts: AlertRepository(database: services.database)).endpoints
             + MeController().endpoints
     }
 

@@ -1,5 +1,6 @@
 // The message log: searching it, reading a message and its story, stopping one, sending one again.
 
+import Delivery
 import Gate
 import HTTPTypes
 import Hummingbird
@@ -12,6 +13,8 @@ import Store
 struct MessageController: Sendable {
     let messages: MessageRepository
     let payloads: Payloads
+    /// `nil` where this instance has nothing to do with MailerQ.
+    let preview: MailerQPreview?
     let signal: OutboxSignal
     let clock: any WallClock
     let ids: IdentifierGenerator
@@ -24,6 +27,7 @@ struct MessageController: Sendable {
             Endpoint(.get, "/v1/messages/{id}", .messageRead, show),
             Endpoint(.get, "/v1/messages/{id}/events", .messageRead, events),
             Endpoint(.get, "/v1/messages/{id}/raw", .messageRead, raw),
+            Endpoint(.get, "/v1/messages/{id}/mailerq", .messageRead, mailerq),
             Endpoint(.post, "/v1/messages/{id}/cancel", .messageCancel, cancel),
             Endpoint(.post, "/v1/messages/{id}/retry", .messageRetry, retry),
         ]
@@ -89,6 +93,15 @@ struct MessageController: Sendable {
                 writer.member("next_cursor", nil as String?)
             }
         }
+    }
+
+    /// What MailerQ would be given: what shadow mode kept from it, and what goes the next time.
+    @Sendable private func mailerq(_ call: Call) async throws -> Response {
+        let id = try call.id(MessageKind.self)
+        guard let bytes = try await preview?.document(for: id, in: call.vault) else { throw Self.missing }
+        return Response(
+            status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-store"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
     }
 
     @Sendable private func raw(_ call: Call) async throws -> Response {

@@ -1,5 +1,6 @@
 // Whether this process can do its work, and if not, which part of it cannot.
 
+package import Broker
 import HTTPTypes
 import Hummingbird
 import JSON
@@ -12,12 +13,15 @@ package struct Readiness: Sendable {
     private let housekeeping: HousekeepingRepository
     private let outbox: OutboxRepository
     private let disk: DiskSpace
+    private let broker: QueueHealth?
     private let depth = OutboxDepth()
 
-    package init(database: any SQLDatabase, outbox: OutboxRepository, disk: DiskSpace) {
+    /// - Parameter broker: `nil` without a broker.
+    package init(database: any SQLDatabase, outbox: OutboxRepository, disk: DiskSpace, broker: QueueHealth? = nil) {
         housekeeping = HousekeepingRepository(database: database)
         self.outbox = outbox
         self.disk = disk
+        self.broker = broker
     }
 
     /// 200 when all is well, else 503; each dependency with its state.
@@ -32,6 +36,8 @@ package struct Readiness: Sendable {
         }
         let reachable = depth
         let hasRoom = disk.isEnough
+        // Without the broker mail is accepted all the same: it is durable, and waits in the outbox.
+        let report = broker?.report() ?? .off
         return .json(status: isReady ? .ok : .serviceUnavailable) { writer in
             writer.object { writer in
                 writer.member("status", isReady ? "ready" : "not_ready")
@@ -49,7 +55,22 @@ package struct Readiness: Sendable {
                             writer.member("waiting", reachable.waiting)
                         }
                     }
+                    writer.name("broker")
+                    writer.object { writer in Self.write(report, to: &writer) }
                 }
+            }
+        }
+    }
+
+    /// Everybody may read this: neither names nor reasons, which can hold host names.
+    private static func write(_ report: BrokerReport, to writer: inout JSONWriter) {
+        writer.member("status", report.status.rawValue)
+        for queue in report.queues {
+            writer.name(queue.role.rawValue)
+            writer.object { writer in
+                writer.member("health", queue.health.rawValue)
+                writer.member("ready", queue.ready.map { .integer(Int64($0)) } ?? .null)
+                writer.member("unacknowledged", queue.unacknowledged.map { .integer(Int64($0)) } ?? .null)
             }
         }
     }

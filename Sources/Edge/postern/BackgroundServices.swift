@@ -5,6 +5,7 @@ import Logging
 import SMTPClient
 import SQL
 import ServiceLifecycle
+import WebClient
 
 /// Closes the database after everything else has stopped: it stands first in the group, and groups stop from the end.
 struct DatabaseService: Service {
@@ -22,6 +23,15 @@ struct SMTPClientService: Service {
     func run() async throws {
         try? await gracefulShutdown()
         await pool.shutdown()
+    }
+}
+
+struct WebClientService: Service {
+    let client: WebClient
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await client.shutdown()
     }
 }
 

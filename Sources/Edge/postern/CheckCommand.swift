@@ -5,8 +5,8 @@ import Environment
 import FoundationEssentials
 import Logging
 import NIOPosix
-import SQLite
 import Sealing
+import SQL
 import Store
 
 struct CheckCommand: AsyncParsableCommand {
@@ -61,10 +61,10 @@ struct CheckCommand: AsyncParsableCommand {
     }
 
     private static func database(_ configuration: InstanceConfiguration) async throws -> String {
-        guard FileManager.default.fileExists(atPath: configuration.databasePath) else {
-            return "\(configuration.databasePath) will be made at the first start"
-        }
-        let database = try SQLiteDatabase(path: configuration.databasePath)
+        if let file = configuration.database.missingFile { return "\(file) will be made at the first start" }
+        let database = try await Databases.open(
+            configuration.database, rootCertificates: configuration.delivery.trustRootsFile,
+            logger: Logger(label: "postern"))
         let due = try await Migrator(database: database).pending()
         await database.close()
         return due.isEmpty

@@ -14,11 +14,12 @@ struct StartError: Error, CustomStringConvertible {
 final class DataDirectory: Sendable {
     let path: String
     /// Held open for as long as the process lives: closing it would end the lock.
-    private let lock: CInt
+    private let lock: CInt?
 
     /// Makes the folder where it is missing, and takes it for this process.
+    /// - Parameter isShared: other processes may use it as well, because the database is elsewhere.
     /// - Throws: `StartError` when it cannot be made, or another process has it.
-    init(path: String) throws {
+    init(path: String, isShared: Bool) throws {
         self.path = path
         do {
             try FileManager.default.createDirectory(
@@ -26,16 +27,21 @@ final class DataDirectory: Sendable {
         } catch {
             throw StartError(description: "the data directory \(path) cannot be made; check POSTERN_DATA_DIR")
         }
-        lock = open("\(path)/postern.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+        guard !isShared else {
+            lock = nil
+            return
+        }
+        let lock = open("\(path)/postern.lock", O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw StartError(description: "the data directory \(path) cannot be written") }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             close(lock)
             throw StartError(
                 description: "another postern works in \(path); stop it, or choose another POSTERN_DATA_DIR")
         }
+        self.lock = lock
     }
 
-    deinit { close(lock) }
+    deinit { if let lock { close(lock) } }
 
     /// Writes a file that only this user may read, in one step: a crash leaves the old one or the new one.
     static func writePrivately(_ text: String, to path: String) throws {

@@ -21,12 +21,12 @@ import SMTPClient
 import SMTPDoor
 import SMTPServer
 import SQL
-import SQLite
 import Sealing
 import ServiceLifecycle
 import Store
 import Synchronization
 import Vaults
+import WebClient
 
 struct Instance: Sendable {
     let configuration: InstanceConfiguration
@@ -64,12 +64,14 @@ struct Instance: Sendable {
         metrics: PrometheusRegistry,
         logger: Logger
     ) async throws -> Instance {
-        let database = try SQLiteDatabase(path: configuration.databasePath)
+        let roots = configuration.delivery.trustRootsFile
+        let database = try await Databases.open(configuration.database, rootCertificates: roots, logger: logger)
         for step in try await Migrator(database: database).migrate() {
             logger.info("schema step \(step.number): \(step.name)")
         }
         let clock = SystemClock()
-        let process = try await ProcessLease(database: database, clock: clock, logger: logger)
+        let process = try await ProcessLease(
+            database: database, duration: configuration.processLease, clock: clock, logger: logger)
         return try await Instance(
             configuration, database, process, masterKey, directory, certificate, metrics, clock, logger)
     }
@@ -92,19 +94,29 @@ struct Instance: Sendable {
             ids: ids)
         try await vaults.verifyMasterKey()
         let outbox = OutboxRepository(database: database, owner: process.owner)
-        // The lock on the data directory says that whoever held a lease before is gone.
-        try await outbox.releaseOthers()
+        // The lock on the data directory says that whoever held a lease before is gone. Others may work on a shared database:
+        // there leases decide.
+        if !database.isShared { try await outbox.releaseOthers() }
         let authenticator = Authenticator(database: database, clock: clock)
         let callers = CallerDirectory(database: database, authenticator: authenticator, clock: clock, ids: ids)
         let signal = OutboxSignal()
+        // Mail is kept by the database: the disk under the data directory matters where that one is there as well.
         let disk = DiskSpace(
-            path: directory.path, minimum: UInt64(configuration.minFreeDiskBytes), clock: clock)
+            path: directory.path, minimum: database.isShared ? 0 : UInt64(configuration.minFreeDiskBytes), clock: clock)
+        let trustRoots = try Self.trustRoots(configuration.delivery)
+        let web = try WebClient(configuration: WebClientConfiguration(trustRootsPEM: trustRoots))
+        let broker = try configuration.broker.map { broker in
+            try BrokerConnections(
+                broker, caFile: configuration.delivery.trustRootsFile, web: web, database: database, clock: clock,
+                ids: ids, logger: logger)
+        }
+        let mailerQ = MailerQWiring(configuration, web: web, database: database, clock: clock, logger: logger)
         let pipeline = SendPipeline(
             configuration: SendPipeline.Configuration(
                 limits: MappingLimits(
                     messageBytes: configuration.maxMessageBytes, recipients: configuration.maxRecipients),
                 hostname: hostname, lifetime: configuration.delivery.deadline,
-                isLiveSendEnabled: configuration.isLiveSendEnabled),
+                isLiveSendEnabled: configuration.isLiveSendEnabled, missing: mailerQ.missing),
             database: database, vaults: vaults, gate: Gate(), policy: .standard, disk: disk, signal: signal,
             clock: clock, ids: ids)
         let client = SMTPClientPool(
@@ -112,20 +124,37 @@ struct Instance: Sendable {
             configuration: Self.client(configuration.delivery), logger: logger)
         let smarthost = SmarthostRoute(
             client: client, vaults: vaults, database: database, hostname: hostname,
-            trustRootsPEM: try Self.trustRoots(configuration.delivery))
+            trustRootsPEM: trustRoots)
+        let routes = mailerQ.routes(publisher: broker?.publisher).merging([.smarthost: smarthost]) { route, _ in route }
         let dispatcher = Dispatcher(
             configuration: DispatcherConfiguration(
                 retry: RetrySchedule(
                     initial: configuration.delivery.retryInitial, maximum: configuration.delivery.retryMaximum),
                 isLiveSendEnabled: configuration.isLiveSendEnabled),
-            routes: [.smarthost: smarthost], database: database, owner: process.owner,
-            signal: signal, clock: clock, ids: ids, logger: logger)
-        let watchdog = Watchdog(database: database, interval: 5, clock: clock, ids: ids, logger: logger)
+            routes: routes, capture: mailerQ.capture(vaults), database: database, owner: process.owner, signal: signal,
+            clock: clock, ids: ids, logger: logger)
+        let watchdog = Watchdog(
+            database: database, interval: 5,
+            duty: Duty("watchdog", owner: process.owner, database: database, clock: clock), clock: clock, ids: ids,
+            logger: logger)
+        let alertDuty = StandingDuty(
+            Duty("alerts", owner: process.owner, database: database, clock: clock), isSole: !database.isShared)
+        let alerts = try AlertWiring(
+            configuration, routes: routes, broker: broker, web: web, pipeline: pipeline, vaults: vaults,
+            instance: hostname
+        ).monitor(database: database, duty: alertDuty, clock: clock, ids: ids, logger: logger)
 
         var services: [any Service] = [
-            DatabaseService(database: database), process, SMTPClientService(pool: client),
-            UseRecorder(authenticator: authenticator, logger: logger), dispatcher, watchdog,
+            DatabaseService(database: database), process, SMTPClientService(pool: client), WebClientService(client: web),
+            UseRecorder(authenticator: authenticator, logger: logger),
         ]
+        if let broker { services += broker.services }
+        services += [dispatcher, watchdog, alertDuty, alerts]
+        if database.isShared {
+            services.append(
+                ChangeWatcher(
+                    database: database, authenticator: authenticator, vaults: vaults, signal: signal, logger: logger))
+        }
         if let certificate { services.append(certificate) }
         if configuration.isGatewayEnabled, configuration.isInboundSMTPEnabled {
             let door = SMTPDoor(pipeline: pipeline, authenticator: authenticator, vaults: vaults, logger: logger)
@@ -139,8 +168,9 @@ struct Instance: Sendable {
             services: HTTPAPI.Services(
                 pipeline: pipeline, database: database, vaults: vaults, callers: callers,
                 authenticator: authenticator, gate: Gate(),
-                readiness: Readiness(database: database, outbox: outbox, disk: disk), signal: signal, clock: clock,
-                ids: ids, metrics: { metrics.exposition() }))
+                readiness: Readiness(database: database, outbox: outbox, disk: disk, broker: broker?.health),
+                signal: signal, clock: clock, ids: ids, metrics: { metrics.exposition() }, broker: broker?.health,
+                mailerq: mailerQ.proxy, preview: mailerQ.preview))
         services.append(
             Listener(
                 name: "POSTERN_HTTP_PORT", port: configuration.http.port,
@@ -182,7 +212,7 @@ struct Instance: Sendable {
             server.greeting = "ESMTP Postern"
             server.allowCleartextAuthOnLoopback = true
             server.limits = limits
-            server.shutdownDeadline = .seconds(12)
+            server.shutdownDeadline = .seconds(10)
             return SMTPServer(configuration: server, delegate: door, limiter: limiter, logger: logger)
         }
         let submission = server(certificate == nil ? .plain : .startTLS, configuration.smtp.port)

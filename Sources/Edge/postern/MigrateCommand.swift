@@ -2,7 +2,8 @@
 
 import ArgumentParser
 import Environment
-import SQLite
+import Logging
+import SQL
 import Store
 
 struct MigrateCommand: AsyncParsableCommand {
@@ -19,8 +20,10 @@ struct MigrateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try options.load()
-        let directory = try DataDirectory(path: configuration.dataDirectory)
-        let database = try SQLiteDatabase(path: configuration.databasePath)
+        let directory = try DataDirectory(
+            path: configuration.dataDirectory, isShared: configuration.database.isShared)
+        let database = try await Databases.open(
+            configuration.database, rootCertificates: configuration.delivery.trustRootsFile, logger: Logger(label: "postern"))
         let migrator = Migrator(database: database)
         let steps = try await dryRun ? migrator.pending() : migrator.migrate()
         for step in steps { print("\(dryRun ? "due" : "done")  \(step.number)  \(step.name)") }

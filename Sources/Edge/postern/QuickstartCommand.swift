@@ -33,7 +33,8 @@ struct QuickstartCommand: AsyncParsableCommand {
         var configuration = try options.load(shipped: ConfigurationOptions.text(at: own) ?? shipped)
         let logger = Startup.begin(configuration)
         let metrics = Startup.metrics()
-        let directory = try DataDirectory(path: configuration.dataDirectory)
+        let directory = try DataDirectory(
+            path: configuration.dataDirectory, isShared: configuration.database.isShared)
         if ConfigurationOptions.text(at: own) == nil { try DataDirectory.writePrivately(shipped, to: own) }
         let key = try DataDirectory.masterKey(configuration, makesOne: true)
         if configuration.tlsCertificate == nil {

@@ -28,7 +28,8 @@ struct ServeCommand: AsyncParsableCommand {
         try configuration.checkExposure()
         let logger = Startup.begin(configuration)
         let metrics = Startup.metrics()
-        let directory = try DataDirectory(path: configuration.dataDirectory)
+        let directory = try DataDirectory(
+            path: configuration.dataDirectory, isShared: configuration.database.isShared)
         let key = try DataDirectory.masterKey(configuration, makesOne: false)
         var certificate: CertificateStore?
         if let certificatePath = configuration.tlsCertificate, let keyPath = configuration.tlsKey {

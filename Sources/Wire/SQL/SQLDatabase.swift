@@ -17,6 +17,19 @@ package protocol SQLDatabase: Sendable {
         _ body: @escaping @Sendable (any SQLConnection) throws -> Value
     ) async throws -> Value
 
+    /// Tells every process on this database that something happened, so that none has to ask all the time. For after the
+    /// caller's commit. Never fails and never waits; the engine joins what follows closely, and an announcement may be lost.
+    func announce(_ topic: String)
+
+    /// What was announced from now on, by us and by others; `"*"` after a lost connection: anything may have happened.
+    func announcements() -> AsyncStream<String>
+
+    /// Whether several processes may use this database at the same time.
+    var isShared: Bool { get }
+
+    /// The engine's name as people know it: "SQLite", "PostgreSQL".
+    var name: String { get }
+
     /// Finishes the writes that wait, then closes. Later calls throw `.unavailable`.
     func close() async
 }
@@ -36,13 +49,24 @@ package protocol SQLConnection {
     @discardableResult
     func execute(_ statement: SQLStatement) throws(SQLError) -> Int
 
-    /// Runs a statement and collects its rows.
+    /// Runs a statement that changes rows where nobody asks how many. An engine may keep it and send it together with what
+    /// follows; its error is thrown then, at the latest by the commit.
+    func send(_ statement: SQLStatement) throws(SQLError)
+
+    /// Runs a statement and collects its rows. Where a SELECT of a write ends in `/* skip locked */` and
+    /// several may write, rows that another transaction holds are passed over, and those found are held until the commit.
     func rows(_ statement: SQLStatement) throws(SQLError) -> [SQLRow]
 
-    /// Runs several statements of a migration, separated by semicolons.
+    /// Runs several statements of a migration, separated by semicolons, without a time limit. From here to the commit no
+    /// other process runs a script.
     func script(_ text: String) throws(SQLError)
+
+    /// Whether there is a table of this name, lower-case and without a schema.
+    func hasTable(_ name: String) throws(SQLError) -> Bool
 }
 
 extension SQLConnection {
+    package func send(_ statement: SQLStatement) throws(SQLError) { try execute(statement) }
+
     package func row(_ statement: SQLStatement) throws(SQLError) -> SQLRow? { try rows(statement).first }
 }

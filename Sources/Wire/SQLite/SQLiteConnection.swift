@@ -27,6 +27,10 @@ struct SQLiteConnection: SQLConnection {
         }
     }
 
+    func hasTable(_ name: String) throws(SQLError) -> Bool {
+        try row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = \(name)") != nil
+    }
+
     private func run(_ statement: SQLStatement, _ onRow: (OpaquePointer) -> Void) throws(SQLError) {
         let handle: OpaquePointer
         do {

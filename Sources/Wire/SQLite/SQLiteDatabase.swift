@@ -10,6 +10,7 @@ import Synchronization
 package final class SQLiteDatabase: SQLDatabase {
     private let pool: DatabasePool
     private let queue = WriteQueue()
+    private let board = AnnouncementBoard()
     private let wakeUp = DispatchSemaphore(value: 0)
     private let closing = Mutex<(isFinished: Bool, waiting: [CheckedContinuation<Void, Never>])>((false, []))
 
@@ -65,8 +66,18 @@ package final class SQLiteDatabase: SQLDatabase {
         }
     }
 
+    /// A file is one process's: whoever may listen is in it.
+    package func announce(_ topic: String) { board.publish(topic) }
+
+    package func announcements() -> AsyncStream<String> { board.listen() }
+
+    package var isShared: Bool { false }
+
+    package var name: String { "SQLite" }
+
     package func close() async {
         queue.close()
+        board.close()
         wakeUp.signal()
         await withCheckedContinuation { continuation in
             let isFinished = closing.withLock { state in

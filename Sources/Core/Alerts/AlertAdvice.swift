@@ -1,0 +1,40 @@
+// What each condition is called in a sentence, and what to do about it.
+
+package import Store
+
+extension AlertCondition {
+    /// What is wrong, in a few words.
+    package var title: String {
+        switch self {
+        case .failureBacklog: "Failures wait to be looked at"
+        case .brokerUnreachable: "The message broker cannot be reached"
+        case .brokerBlocked: "The message broker takes nothing more"
+        case .databaseUnreachable: "The database does not answer"
+        case .publishStalled: "Mail that is due does not leave"
+        }
+    }
+
+    /// What to do.
+    package var fix: String {
+        switch self {
+        case .failureBacklog:
+            "Find what the failures have in common (GET /v1/messages?status=bounced, the codes in their events), mend it, "
+                + "then send them again or take note of them: POST /v1/queues/failure/requeue or /drain, first as a dry run."
+        case .brokerUnreachable:
+            "See that RabbitMQ runs and can be reached from here, and that POSTERN_AMQP_URL, its credentials and its "
+                + "certificate are right; postern check tries them. Mail waits in the outbox meanwhile, none is lost."
+        case .brokerBlocked:
+            "Free memory or disk on the RabbitMQ server, or let its consumers catch up (rabbitmqctl list_queues shows "
+                + "which queue grows). Mail waits in the outbox meanwhile, none is lost."
+        case .databaseUnreachable:
+            "See that the database runs, that its disk is not full, and that POSTERN_DATABASE_URL is right; postern check "
+                + "tries it. Submissions are refused with 503 and 452 meanwhile; what was accepted is not lost."
+        case .publishStalled:
+            "Look at /readyz and at the log for what the route says; an alert about the broker or the database is the cause "
+                + "where there is one. A message that is stuck shows why in GET /v1/messages/{id}/events."
+        }
+    }
+
+    /// Where it is explained.
+    package var documentation: String { "docs/alerts.md#\(rawValue)" }
+}

@@ -1,0 +1,103 @@
+// Reports of a next hop become events of the message they are about: each once, however often and in whatever order they come.
+
+package import Model
+import SQL
+
+/// A fact from a report. Two facts of one origin are the same fact.
+package struct ReportedEvent: Sendable {
+    package let event: MessageEvent
+    /// Which report it comes from: hand-over and attempt, or hand-over and end.
+    package let origin: String
+
+    package init(event: MessageEvent, origin: String) {
+        self.event = event
+        self.origin = origin
+    }
+}
+
+/// What one report says, ready to be written down.
+package struct ReportedProgress: Sendable {
+    package let message: MessageID
+    package let vault: VaultID
+    package let handOver: Int
+    package let attempts: [ReportedEvent]
+    /// How it ended; `nil` while the next hop goes on trying.
+    package let end: (origin: String, move: MessageMove)?
+
+    package init(
+        message: MessageID,
+        vault: VaultID,
+        handOver: Int,
+        attempts: [ReportedEvent],
+        end: (origin: String, move: MessageMove)?
+    ) {
+        self.message = message
+        self.vault = vault
+        self.handOver = handOver
+        self.attempts = attempts
+        self.end = end
+    }
+}
+
+/// What became of a report.
+package enum ReportOutcome: Sendable, Equatable {
+    /// Something in it was new.
+    case recorded
+    /// All of it was known.
+    case repeated
+    /// There is no such message.
+    case unknown
+}
+
+extension MessageRepository {
+    /// Writes down reports in one commit.
+    /// - Returns: one outcome a report, in order.
+    package func record(_ reports: [ReportedProgress]) async throws -> [ReportOutcome] {
+        try await database.write(cost: reports.count * 2048) { connection in
+            try reports.map { try Self.record($0, connection) }
+        }
+    }
+
+    private static func record(
+        _ report: ReportedProgress,
+        _ connection: any SQLConnection
+    ) throws -> ReportOutcome {
+        let row = try connection.row(
+            "SELECT route FROM smtp_relay_logs WHERE id = \(report.message.text) AND vault_id = \(report.vault.text)")
+        guard let route = try row?.text(0) else { return .unknown }
+        var isNew = false
+        for attempt in report.attempts {
+            let added = try insert(
+                attempt.event, by: route, origin: attempt.origin, of: report.message, in: report.vault, connection)
+            if added { isNew = true }
+        }
+        guard let end = report.end,
+            try insert(
+                end.move.event, by: route, origin: end.origin, of: report.message, in: report.vault, connection)
+        else { return isNew ? .recorded : .repeated }
+        // What was delivered is delivered, whichever hand-over it was. A failure counts for the last hand-over only: another
+        // one is under way otherwise, and will have a report of its own.
+        let origins = MessageStatus.allCases.filter { $0.canBecome(end.move.status) }
+        let fence: SQLStatement = end.move.status == .delivered ? "" : "AND attempts = \(report.handOver)"
+        _ = try advance(end.move, from: origins, fence, connection)
+        return .recorded
+    }
+
+    /// - Returns: false when an event of this origin is there already.
+    private static func insert(
+        _ event: MessageEvent,
+        by route: String,
+        origin: String,
+        of message: MessageID,
+        in vault: VaultID,
+        _ connection: any SQLConnection
+    ) throws(SQLError) -> Bool {
+        try connection.execute(
+            """
+            INSERT INTO message_events (message_id, id, vault_id, type, at, attempt, route, detail, origin) VALUES
+                (\(message.text), \(event.id.text), \(vault.text), \(event.type.rawValue), \(event.at.milliseconds),
+                \(event.attempt), \(route), \(event.detail?.asData()), \(origin))
+            ON CONFLICT (message_id, origin) WHERE origin IS NOT NULL DO NOTHING
+            """) == 1
+    }
+}
