@@ -129,7 +129,8 @@ let package = Package(
         target(
             "Delivery", .core,
             [
-                "AMQP", "Gate", "JSON", "MIME", "MailerQ", "Mapping", "Model", "Outbox", "SMTP", "SMTPClient", "Sealing",
+                "AMQP", "Gate", "JSON", "MIME", "MailerQ", "Mapping", "Model", "Outbox", "SMTP", "SMTPClient",
+                "Sealing",
                 "WebClient",
                 "SQL", "Store", "Vaults",
                 logging, metrics, lifecycle, nioCore,
@@ -147,12 +148,17 @@ let package = Package(
         // Edge
         target(
             "Environment", .edge,
-            ["AMQP", "JSON", "MIME", "MailerQREST", "Model", "Sealing", "WebClient", .product(name: "Configuration", package: "swift-configuration")]),
+            [
+                "AMQP", "JSON", "MIME", "MailerQREST", "Model", "Sealing", "WebClient",
+                .product(name: "Configuration", package: "swift-configuration"),
+            ]),
         target(
             "HTTPAPI", .edge,
             [
-                "Alerts", "Broker", "Delivery", "Gate", "JSON", "MIME", "MailerQREST", "Mapping", "Model", "Outbox", "SQL",
-                "Sealing", "Store", "Vaults", "WebClient", hummingbird, hummingbirdCore, httpTypes, logging, metrics, nioCore,
+                "Alerts", "Broker", "Delivery", "Gate", "JSON", "MIME", "MailerQREST", "Mapping", "Model", "Outbox",
+                "SQL",
+                "Sealing", "Store", "Vaults", "WebClient", hummingbird, hummingbirdCore, httpTypes, logging, metrics,
+                nioCore,
             ],
             resources: [.embedInCode("openapi.json")]),
         target(
@@ -166,9 +172,11 @@ let package = Package(
         .executableTarget(
             name: "postern",
             dependencies: [
-                "AMQP", "Alerts", "Broker", "CGlibcShims", "Commands", "Delivery", "Events", "Gate", "HTTPAPI", "JSON", "MIME", "MailerQ", "MailerQREST", "Mapping", "Model", "Outbox",
+                "AMQP", "Alerts", "Broker", "CGlibcShims", "Commands", "Delivery", "Events", "Gate", "HTTPAPI", "JSON",
+                "MIME", "MailerQ", "MailerQREST", "Mapping", "Model", "Outbox",
                 "Policy", "RabbitMQManagement", "WebClient", "Prometheus",
-                "SMTPDoor", "SMTPServer", "SMTPClient", "PostgreSQL", "SQL", "SQLite", "Sealing", "Environment", "Store", "Vaults",
+                "SMTPDoor", "SMTPServer", "SMTPClient", "PostgreSQL", "SQL", "SQLite", "Sealing", "Environment",
+                "Store", "Vaults",
                 hummingbird,
                 logging, metrics, lifecycle, signals, nioCore, nioPosix, nioSSL, crypto,
                 argumentParser,
@@ -187,12 +195,13 @@ let package = Package(
         tests("SMTPClient", ["SMTP", nioCore, nioPosix, nioSSL, logging]),
         tests("Prometheus", [.product(name: "CoreMetrics", package: "swift-metrics")]),
         tests("Commands", ["JSON", "Model", argumentParser, nioCore, nioHTTP1, nioPosix]),
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: settings),
+        .target(name: "TestSupport", dependencies: ["CPQ"], path: "Tests/TestSupport", swiftSettings: settings),
         .target(
             name: "CoreTestSupport",
             dependencies: [
-                "Gate", "JSON", "MIME", "Mapping", "Model", "Outbox", "Policy", "SQL", "SQLite", "Sealing", "Store",
-                "TestSupport", "Vaults",
+                "Gate", "JSON", "MIME", "Mapping", "Model", "Outbox", "Policy", "PostgreSQL", "SQL", "SQLite",
+                "Sealing",
+                "Store", "TestSupport", "Vaults", logging,
             ],
             path: "Tests/CoreTestSupport",
             swiftSettings: settings
@@ -211,16 +220,16 @@ let package = Package(
             "Alerts",
             [
                 "CoreTestSupport", "JSON", "Model", "Outbox", "Prometheus", "SQL", "Sealing", "Store", "TestSupport",
-                "Vaults", crypto, logging, lifecycle, lifecycleTestKit,
+                "Vaults", "WebClient", "WebTestSupport", crypto, logging, lifecycle, lifecycleTestKit,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ]),
-        tests("PostgreSQL", ["SQL", "TestSupport", logging]),
+        tests("PostgreSQL", ["CPQ", "SQL", "TestSupport", logging]),
         tests("Events", ["AMQP", "CoreTestSupport", "JSON", "MailerQ", "Model", "SQL", "Store", logging]),
         tests("SQL"),
         tests("SQLite", ["SQL", "TestSupport"]),
         tests("Sealing"),
         tests("Model", ["JSON", "MIME"]),
-        tests("Store", ["CoreTestSupport", "JSON", "MIME", "Model", "SQL"]),
+        tests("Store", ["CoreTestSupport", "JSON", "MIME", "Model", "SQL", "Sealing", "Vaults"]),
         tests("Gate", ["CoreTestSupport", "JSON", "Model", "SQL", "Sealing", "Store"]),
         tests("Vaults", ["CoreTestSupport", "JSON", "Model", "SQL", "Sealing", "Store", "TestSupport"]),
         tests("Mapping", ["JSON", "MIME", "Model", "TestSupport"], hasFixtures: true),
@@ -238,7 +247,8 @@ let package = Package(
         tests(
             "HTTPAPI",
             [
-                "Alerts", "Broker", "CoreTestSupport", "Gate", "MailerQREST", "WebClient", "WebTestSupport", "JSON", "MIME", "Model", "Outbox", "SQL", "Sealing", "Store", "Vaults",
+                "Alerts", "Broker", "CoreTestSupport", "Gate", "MailerQREST", "WebClient", "WebTestSupport", "JSON",
+                "MIME", "Model", "Outbox", "SQL", "Sealing", "Store", "Vaults",
                 hummingbird,
                 httpTypes, logging, nioCore, nioEmbedded,
             ]),

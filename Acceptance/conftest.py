@@ -46,10 +46,16 @@ def rabbitmq(authority: Authority) -> Iterator[RabbitMQ]:
 
 
 @pytest.fixture(scope="module")
-def fragile_rabbitmq(authority: Authority) -> Iterator[RabbitMQ]:
-    """A broker of the module's own, to be killed, blocked and disconnected."""
+def modules_rabbitmq(authority: Authority) -> Iterator[RabbitMQ]:
     with RabbitMQ(authority.issue("fragile-rabbitmq", "DNS:localhost")) as broker:
         yield broker
+
+
+@pytest.fixture
+def fragile_rabbitmq(modules_rabbitmq: RabbitMQ) -> RabbitMQ:
+    """A broker of the module's own, to be killed, blocked and disconnected; it runs when a test begins."""
+    modules_rabbitmq.ensure_running()
+    return modules_rabbitmq
 
 
 @pytest.fixture
@@ -66,10 +72,16 @@ def postgres(authority: Authority) -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="module")
-def fragile_postgres(authority: Authority) -> Iterator[Postgres]:
-    """A database server of the module's own, to be crashed and frozen."""
+def modules_postgres(authority: Authority) -> Iterator[Postgres]:
     with Postgres(authority.issue("fragile-postgres", "DNS:localhost")) as server:
         yield server
+
+
+@pytest.fixture
+def fragile_postgres(modules_postgres: Postgres) -> Postgres:
+    """A database server of the module's own, to be crashed and frozen; it runs when a test begins."""
+    modules_postgres.ensure_running()
+    return modules_postgres
 
 
 @pytest.fixture

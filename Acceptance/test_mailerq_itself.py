@@ -14,7 +14,7 @@ import requests
 from harness.mail import header, parsed, plain, token
 from harness.mailerq import Bounce, Defer, Die, Fault, Lose, StandIn
 from harness.mailerq.document import Refused, is_mailbox, now_text, read
-from harness.peers import Peer, Say
+from harness.peers import Drop, Peer, Say
 from harness.rabbitmq import VirtualHost
 from harness.waiting import until
 
@@ -85,6 +85,25 @@ def test_a_refusal_of_the_remote_host_is_final(queues, mailerq: StandIn, sink: P
     assert queues.wait_for("results")[0].document == told and queues.depth("success")[0] == 0
 
 
+@pytest.mark.parametrize(("state", "where"), [("rcptto", "rcpt"), ("message", "data")])
+def test_an_attempt_says_where_it_ended(queues, mailerq: StandIn, sink: Peer, state: str, where: str) -> None:
+    sent, next = message(), message()
+    sink.on(sent["recipient"], Say("554 5.7.1 no", at=where))
+    queues.publish("outbox", sent, next, priority=0)
+    assert queues.wait_for("failure")[0].document["results"][0]["state"] == state
+    sink.delivered(next["recipient"])
+
+
+def test_a_connection_that_breaks_is_a_deferral(queues, mailerq: StandIn, sink: Peer) -> None:
+    sent = message()
+    sink.on(sent["recipient"], Drop(), Drop("after"))
+    queues.publish("outbox", sent, priority=0)
+    told = queues.wait_for("success")[0].document
+    assert [(one["state"], one["result"]) for one in told["results"]] == [
+        ("rcptto", "lost"), ("data", "lost"), ("message", "accepted"),
+    ]  # fmt: skip
+
+
 def test_a_deferral_goes_round_by_the_outbox_with_a_copy_to_retry(queues, mailerq: StandIn, sink: Peer) -> None:
     sent = message()
     mailerq.on(sent["recipient"], Defer(), Lose())
@@ -144,8 +163,9 @@ def test_the_canonical_object_becomes_a_message(queues, mailerq: StandIn, sink: 
     made = parsed(sink.delivered(recipient).content)
     assert (str(made["From"]), str(made["Reply-To"])) == ('"Ada Ä." <ada@example.com>',) * 2
     assert (made["To"], made["Subject"], made["Feedback-ID"]) == (recipient, "Grüße", "1:2")
-    assert made.get_body(("plain",)).get_content().splitlines() == ["π"]
-    assert made.get_body(("html",)).get_content().splitlines() == ["<p>π</p>"]
+    text, html = made.get_body(("plain",)), made.get_body(("html",))
+    assert text is not None and text.get_content().splitlines() == ["π"]
+    assert html is not None and html.get_content().splitlines() == ["<p>π</p>"]
     assert made["Message-ID"] and made["Date"] and mailerq.complaints == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import json
@@ -25,7 +26,8 @@ from harness.waiting import until
 
 WRITING = "POST /v1/pauses, DELETE /v1/pauses, POST /v1/suppressions, DELETE /v1/suppressions"
 READING = (
-    "GET /api/jobs, GET /v1/pauses, GET /v1/errors, GET /v1/pools, GET /v1/poolips, GET /v1/suppressions, GET /api/queues"
+    "GET /api/jobs, GET /api/queues, GET /v1/pauses, GET /v1/errors, GET /v1/pools, GET /v1/poolips, "
+    "GET /v1/suppressions"
 )
 
 
@@ -266,7 +268,8 @@ def test_open_operations_pass_with_our_credentials(company: Company) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [("POST", "/v1/inject"), ("GET", "/v1/inject"), ("POST", "/v1/pools"), ("DELETE", "/v1/pools"),
-     ("GET", "/api/results"), ("GET", "/v1/externalmtas"), ("GET", "/v2/pauses"), ("GET", "/"), ("GET", "/v1/pauses/"), ("GET", "//v1/pauses"),
+     ("GET", "/api/results"), ("GET", "/v1/externalmtas"), ("GET", "/v2/pauses"), ("GET", "/"),
+     ("GET", "/v1/pauses/"), ("GET", "//v1/pauses"),
      ("GET", "/v1/../v1/pauses"), ("GET", "/v1/%70auses"), ("GET", "/V1/pauses"), ("GET", "/v1/pauses;x"),
      ("PUT", "/v1/pauses"), ("GET", "/v1/pauses%00"), ("GET", "/v1/pauses%2f..%2finject"), ("PATCH", "/v1/pauses")],
 )  # fmt: skip
@@ -375,8 +378,8 @@ def test_alerts_are_opened_told_and_closed(tmp_path: Path, rabbitmq: RabbitMQ, a
             return found[-1].document if found else None
 
         for kind in ("failure_backlog", "publish_stalled"):
-            opened = until(lambda kind=kind: told(kind, "opened"), f"{kind} is told", 90)
-            assert opened["detail"] and opened["fix"] and opened["at"]
+            opened = until(functools.partial(told, kind, "opened"), f"{kind} is told", 90)
+            assert opened is not None and opened["detail"] and opened["fix"] and opened["at"]
         rows = company.postern.call("GET", "/v1/alerts", params={"state": "open"})["data"]
         assert {row["kind"] for row in rows} >= {"failure_backlog", "publish_stalled"}
         assert "failure_backlog" in company.postern.api("GET", "/metrics").text
@@ -395,7 +398,7 @@ def test_alerts_are_opened_told_and_closed(tmp_path: Path, rabbitmq: RabbitMQ, a
         company.mailerq.revive()
         company.postern.wait_status(stuck, "delivered")
         for kind in ("failure_backlog", "publish_stalled"):
-            until(lambda kind=kind: told(kind, "closed"), f"the end of {kind} is told", 90)
+            until(functools.partial(told, kind, "closed"), f"the end of {kind} is told", 90)
         assert company.postern.call("GET", "/v1/alerts", params={"state": "open"})["data"] == []
         assert secret not in company.postern.log_tail(most=10_000_000)
         finish(company.postern)

@@ -54,5 +54,4 @@ class Fleet:
 def _quickstart_settings() -> dict[str, str]:
     """What `serve` does not make up by itself."""
     lines = (REPOSITORY / "config" / "quickstart.env").read_text().splitlines()
-    pairs = (line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    return {name: value for name, value in pairs}
+    return {line.partition("=")[0]: line.partition("=")[2] for line in lines if line and not line.startswith("#")}

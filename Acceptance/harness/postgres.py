@@ -111,6 +111,12 @@ class Postgres:
         self.crash()
         self.start()
 
+    def ensure_running(self) -> None:
+        """For the next test, whatever the last one has left behind."""
+        if self._server is None or self._server.poll() is not None:
+            self._server = None
+            self.start()
+
     def log(self, most: int = 5000) -> str:
         return (self._root / "output").read_text(errors="replace")[-most:]
 

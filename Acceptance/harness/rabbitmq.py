@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -31,6 +32,9 @@ from .waiting import until
 
 # Debian's own wrapper in /usr/sbin changes the user and insists on /var/lib/rabbitmq; the script behind it does not.
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")
+
+# Every lost connection is told by an exception; in a report of a failed test the log of it would only be in the way.
+logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 _CONFIG = """\
 listeners.tcp.1 = 127.0.0.1:{port}
@@ -160,6 +164,12 @@ class RabbitMQ:
     def restart(self) -> None:
         self.kill9()
         self.start()
+
+    def ensure_running(self) -> None:
+        """For the next test, whatever the last one has left behind."""
+        if self._node is None or self._node.poll() is not None:
+            self._node = None
+            self.start()
 
     def log(self, most: int = 5000) -> str:
         texts = [path.read_text(errors="replace")[-most:] for path in [self._root / "output", *self._root.glob("log/*")]

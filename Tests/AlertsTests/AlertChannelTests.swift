@@ -10,6 +10,7 @@ import Synchronization
 import TestSupport
 import Testing
 import WebClient
+import WebTestSupport
 
 @testable import Alerts
 
@@ -98,6 +99,45 @@ struct WebhookAlertChannelTests {
         #expect(error?.description == "the webhook answered \(status)")
     }
 
+    @Test(
+        "a notice arrives where the address points, query included and nothing added",
+        arguments: ["/T0/B1/x?token=s3cret&b=%20", "/T0/B1", "/", "", "?token=s3cret"])
+    func arrives(path: String) async throws {
+        try await ScriptedWebServer.with({ _ in .json("{}", status: 202) }) { server in
+            let client = try WebClient()
+            let webhook = try WebClientWebhook(server.url + path, client: client)
+            let channel = WebhookAlertChannel(webhook, secret: Secret("k"), clock: ManualClock())
+            try await channel.deliver(notice(.opened))
+            await client.shutdown()
+            let request = try #require(server.requests.first)
+            #expect(request.line == "POST " + (path.hasPrefix("/") ? path : "/" + path))
+            #expect(request.body == notice(.opened).json)
+            #expect(request.field("Content-Type") == "application/json")
+            #expect(request.field("Idempotency-Key") == "alr_0000000000000007-opened")
+            #expect(request.field("Postern-Signature")?.hasPrefix("t=1800000000,v1=") == true)
+            #expect(server.requests.count == 1)
+        }
+    }
+
+    @Test("a redirect is not followed, and no failure names the address")
+    func failures() async throws {
+        let away: ScriptedWebServer.Script = { _ in
+            .answer(status: 307, fields: [("Location", "http://127.0.0.1:1/s3cret")])
+        }
+        try await ScriptedWebServer.with(away) { server in
+            let client = try WebClient()
+            let webhook = try WebClientWebhook(server.url + "/s3cret", client: client)
+            let redirected = await #expect(throws: WebError.self) { try await webhook.post([], headers: []) }
+            #expect(redirected?.code == .redirected)
+            let closed = try WebClientWebhook("http://127.0.0.1:1/s3cret", client: client)
+            let unreachable = await #expect(throws: WebError.self) { try await closed.post([], headers: []) }
+            #expect(unreachable?.code == .unreachable)
+            for error in [redirected, unreachable] { #expect(error.map { "\($0)".contains("s3cret") } == false) }
+            await client.shutdown()
+            #expect(server.requests.count == 1)
+        }
+    }
+
     @Test("of an address only scheme, host and port are ever shown")
     func address() async throws {
         let client = try WebClient()
@@ -144,7 +184,8 @@ struct AlertTextTests {
 
     @Test("a peer's words are one line, of a bounded length, and turn nothing around")
     func hostile() {
-        let words = "a\r\nBcc: evil@example.com\u{0}\u{1B}[2J\u{202E}\u{2028}\u{FEFF}b" + String(repeating: "x", count: 9_999)
+        let words =
+            "a\r\nBcc: evil@example.com\u{0}\u{1B}[2J\u{202E}\u{2028}\u{FEFF}b" + String(repeating: "x", count: 9_999)
         let finding = AlertFinding(.brokerBlocked, subject: words, detail: words)
         for text in [finding.subject, finding.detail] {
             #expect(text.hasPrefix("a  Bcc: evil@example.com  [2J   b"))

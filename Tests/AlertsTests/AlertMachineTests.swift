@@ -124,7 +124,8 @@ struct AlertMachineTests {
         #expect(script.machine.open.count == 2)
     }
 
-    @Test("two probes of one condition: what one of them sees, the other does not take away; what one cannot tell stays")
+    @Test(
+        "two probes of one condition: what one of them sees, the other does not take away; what one cannot tell stays")
     func sharedCondition() {
         var script = Script()
         let vault = AlertFinding(.failureBacklog, subject: "failures of a vault", detail: "200")

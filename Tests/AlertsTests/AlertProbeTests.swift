@@ -25,9 +25,9 @@ struct AlertProbeTests {
         }
     }
 
-    @Test("a vault with more failures than the threshold is found, its neighbours are not")
-    func failureBacklog() async throws {
-        try await withHouse { house in
+    @Test("a vault with more failures than the threshold is found, its neighbours are not", arguments: TestEngine.all)
+    func failureBacklog(engine: TestEngine) async throws {
+        try await withHouse(engine) { house in
             let probe = AlertProbe.failureBacklog(AlertRepository(database: house.database), over: 3)
             let (other, caller) = try await house.neighbour()
             let (third, thirdCaller) = try await house.neighbour("third")
@@ -36,16 +36,19 @@ struct AlertProbeTests {
             try await fail(30, in: third.id, house, by: thirdCaller)
             let findings = try #require(await probe.look())
             #expect(Set(findings.map(\.vault)) == [other.id, third.id])
-            #expect(findings.allSatisfy { $0.condition == .failureBacklog && $0.subject.contains($0.vault?.text ?? "-") })
+            #expect(
+                findings.allSatisfy { $0.condition == .failureBacklog && $0.subject.contains($0.vault?.text ?? "-") })
             let detail = findings.first { $0.vault == other.id }?.detail
             #expect(detail?.hasPrefix("4 failures wait") == true)
             #expect(detail?.contains("\(house.clock.now())") == true)
         }
     }
 
-    @Test("mail that nobody takes up is found after the time, one finding a vault, the oldest of any priority")
-    func notTakenUp() async throws {
-        try await withHouse { house in
+    @Test(
+        "mail that nobody takes up is found after the time, one finding a vault, the oldest of any priority",
+        arguments: TestEngine.all)
+    func notTakenUp(engine: TestEngine) async throws {
+        try await withHouse(engine) { house in
             let probe = AlertProbe.publishStalled(
                 AlertRepository(database: house.database), after: 120, handingOver: [], delivering: [.smarthost],
                 clock: house.clock)
@@ -70,17 +73,19 @@ struct AlertProbeTests {
             #expect(try #require(await probe.look()).map(\.vault) == [house.vault.id, other.id].sorted())
             // What is in hand, or deferred, is taken up.
             _ = try await OutboxRepository(database: house.database, owner: "t").claim(
-                at: house.clock.now(), lease: house.clock.now().adding(seconds: 600), limit: 100, share: 100, inHand: [:]
+                at: house.clock.now(), lease: house.clock.now().adding(seconds: 600), limit: 100, share: 100,
+                inHand: [:]
             ) { [ids = house.ids, clock = house.clock] ready in
-                .attempt(MessageEvent(id: ids.next(), type: .attempted, at: clock.now(), attempt: 1, route: ready.route))
+                .attempt(
+                    MessageEvent(id: ids.next(), type: .attempted, at: clock.now(), attempt: 1, route: ready.route))
             }
             #expect(await probe.look() == [])
         }
     }
 
-    @Test("a route that is not set up stalls nothing")
-    func otherRoutes() async throws {
-        try await withHouse { house in
+    @Test("a route that is not set up stalls nothing", arguments: TestEngine.all)
+    func otherRoutes(engine: TestEngine) async throws {
+        try await withHouse(engine) { house in
             let alerts = AlertRepository(database: house.database)
             try await house.accept { $0.route = .shadow }
             house.clock.advance(seconds: 600)
@@ -92,9 +97,11 @@ struct AlertProbeTests {
         }
     }
 
-    @Test("mail that the instance's next hop does not take is found, though it is tried and deferred, as one finding a route")
-    func notHandedOver() async throws {
-        try await withHouse { house in
+    @Test(
+        "mail that the instance's next hop does not take is found, though it is tried and deferred, as one finding a route",
+        arguments: TestEngine.all)
+    func notHandedOver(engine: TestEngine) async throws {
+        try await withHouse(engine) { house in
             let probe = AlertProbe.publishStalled(
                 AlertRepository(database: house.database), after: 120, handingOver: [.smarthost], delivering: [],
                 clock: house.clock)
@@ -166,7 +173,7 @@ struct AlertProbeTests {
 
     @Test("asking costs the same however much waits: every question runs along an index")
     func plans() async throws {
-        try await withHouse { house in
+        try await withHouse(.sqlite) { house in
             let recorder = StatementRecorder(house.database)
             let alerts = AlertRepository(database: recorder)
             try await fail(5, in: house.vault.id, house)
@@ -184,7 +191,12 @@ struct AlertProbeTests {
                 let plan = try await house.database.read { connection in
                     try connection.rows("EXPLAIN QUERY PLAN \(statement)").map { try $0.text(3) }
                 }
-                #expect(!plan.contains { $0.hasPrefix("SCAN") && !$0.contains("INDEX") && !$0.contains("counted") && !$0.contains("CONSTANT") }, "\(statement.text): \(plan)")
+                // All vaults may be read, and the few rows of a subquery that an index found; no other table as a
+                // whole.
+                let scans = plan.filter {
+                    $0.hasPrefix("SCAN") && !$0.contains("INDEX") && !$0.contains("CONSTANT ROW")
+                }
+                #expect(Set(scans).isSubset(of: ["SCAN vaults", "SCAN counted"]), "\(statement.text): \(plan)")
             }
         }
     }
@@ -232,7 +244,9 @@ struct AlertRepositoryTests {
         }
     }
 
-    @Test("a vault sees its own, and with the instance's rights the instance's; never its neighbour's", arguments: TestEngine.all)
+    @Test(
+        "a vault sees its own, and with the instance's rights the instance's; never its neighbour's",
+        arguments: TestEngine.all)
     func tenancy(engine: TestEngine) async throws {
         try await withHouse(engine) { house in
             let alerts = AlertRepository(database: house.database)

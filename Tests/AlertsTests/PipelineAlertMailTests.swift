@@ -25,7 +25,9 @@ struct PipelineAlertMailTests {
     func once() async throws {
         try await withHouse { house in
             let mail = mail(house)
-            for _ in 0..<3 { try await mail.send(subject: "Postern: down", text: "What to do\n", key: "alert-1-opened") }
+            for _ in 0..<3 {
+                try await mail.send(subject: "Postern: down", text: "What to do\n", key: "alert-1-opened")
+            }
             try await mail.send(subject: "Postern: up", text: "Over\n", key: "alert-1-closed")
             // The same notice in other words, as a newer version of Postern might say it, is no conflict.
             try await mail.send(subject: "Postern: is down", text: "Do this\n", key: "alert-1-opened")

@@ -3,6 +3,7 @@
 import CoreTestSupport
 import Logging
 import Model
+import Prometheus
 import SQL
 import Store
 import Synchronization
@@ -14,7 +15,9 @@ let silent = Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() }
 
 extension Timestamp {
     /// Seconds after the tests' beginning of time.
-    static func at(_ seconds: Double) -> Timestamp { Timestamp(milliseconds: 1_800_000_000_000).adding(seconds: seconds) }
+    static func at(_ seconds: Double) -> Timestamp {
+        Timestamp(milliseconds: 1_800_000_000_000).adding(seconds: seconds)
+    }
 }
 
 extension AlertFinding {
@@ -124,6 +127,7 @@ struct Watch: Sendable {
         _ probes: [AlertProbe],
         _ channels: [any AlertChannel],
         on database: (any SQLDatabase)? = nil,
+        metrics: PrometheusRegistry? = nil,
         isOnDuty: @escaping @Sendable () async -> Bool = { true },
         _ change: (inout AlertMonitor.Configuration) -> Void = { _ in }
     ) {
@@ -133,7 +137,7 @@ struct Watch: Sendable {
         self.probes = probes.count
         monitor = AlertMonitor(
             configuration: configuration, probes: probes, channels: channels, database: database ?? house.database,
-            clock: house.clock, ids: house.ids, logger: silent, isOnDuty: isOnDuty)
+            clock: house.clock, ids: house.ids, logger: silent, metrics: metrics, isOnDuty: isOnDuty)
     }
 
     /// Everything once, in the order that the loops would come to it.

@@ -15,7 +15,7 @@ struct Postern: AsyncParsableCommand {
         commandName: "postern",
         subcommands: [
             SendCommand.self, KeyCommand.self, SMTPUserCommand.self, MessageCommand.self, SettingsCommand.self,
-            PoolCommand.self,
+            PoolCommand.self, QueueCommand.self, MailerQCommand.self, AlertCommand.self,
         ])
 }
 

@@ -25,6 +25,10 @@ struct UsageTests {
             ["message", "wait", "m", "--until", "arrived"], ["message", "wait", "m", "--timeout", "-1"],
             ["settings", "set"], ["settings", "set", "route"], ["settings", "set", "=x"],
             ["settings", "set", "route=a", "route=b"], ["settings", "set", "a=-", "b=-"],
+            ["queue", "drain", "--limit", "0"], ["queue", "requeue", "--limit", "10001"],
+            ["queue", "drain", "--idempotency-key", ""], ["queue", "drain", "--force"],
+            ["mailerq", "get"], ["mailerq", "get", "/"], ["mailerq", "post", "v1/pauses", "domain"],
+            ["mailerq", "delete", "v1/pauses", "=x"],
             ["key", "list", "--url", "localhost"], ["key", "list", "--token", "a b"],
         ])
     func mistakes(arguments: [String]) async {
@@ -53,7 +57,7 @@ struct UsageTests {
                 (path + [$0.configuration.commandName ?? "\($0)".lowercased()], $0)
             }
         }
-        #expect(seen == 6 + 5 + 3 + 7 + 4 + 4)
+        #expect(seen == 6 + 5 + 3 + 7 + 4 + 4 + 6 + 5 + 2)
     }
 
     @Test("nobody reading the output any more ends the command without a word")

@@ -66,4 +66,6 @@ private struct RecordingConnection: SQLConnection {
     func script(_ text: String) throws(SQLError) { try real.script(text) }
 
     func hasTable(_ name: String) throws(SQLError) -> Bool { try real.hasTable(name) }
+
+    func columns(of table: String) throws(SQLError) -> [SQLColumn] { try real.columns(of: table) }
 }

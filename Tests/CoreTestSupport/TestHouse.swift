@@ -90,7 +90,7 @@ private final class Gatehouse: Sendable {
 
 /// A house on a database of its own.
 package func withHouse<Result>(
-    _ engine: TestEngine = .sqlite,
+    _ engine: TestEngine = .standard,
     settings: JSONObject = TestHouse.settings,
     instanceDefaults: [String: any SettingValue] = [:],
     _ body: (TestHouse) async throws -> Result

@@ -15,8 +15,13 @@ import Synchronization
 final class ScriptedPublisher: MailerQPublishing {
     private let answer: @Sendable (AMQPMessage) -> AMQPPublishOutcome
     private let recorded = Mutex<[[AMQPMessage]]>([])
+    let isAvailable: Bool
 
-    init(_ answer: @escaping @Sendable (AMQPMessage) -> AMQPPublishOutcome = { _ in .confirmed }) {
+    init(
+        isAvailable: Bool = true,
+        _ answer: @escaping @Sendable (AMQPMessage) -> AMQPPublishOutcome = { _ in .confirmed }
+    ) {
+        self.isAvailable = isAvailable
         self.answer = answer
     }
 

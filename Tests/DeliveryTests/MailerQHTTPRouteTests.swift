@@ -10,7 +10,8 @@ import Testing
 @Suite("MailerQ route by HTTP")
 struct MailerQHTTPRouteTests {
     private func route(_ http: ScriptedMailerQ, _ house: TestHouse) -> MailerQHTTPRoute {
-        MailerQHTTPRoute(http: http, database: house.database, mapping: .init(.canonical), clock: house.clock)
+        MailerQHTTPRoute(
+            http: http, database: house.database, mapping: .init(.canonical), hasResults: true, clock: house.clock)
     }
 
     private func accept(_ count: Int, _ house: TestHouse) async throws -> [ClaimedMessage] {
@@ -66,6 +67,21 @@ struct MailerQHTTPRouteTests {
     /// A second after a test's clock.
     private static let later = ManualClock().now().adding(seconds: 1)
 
+    @Test("where no results come back, MailerQ's yes is the end, and its silence is written down")
+    func withoutResults() async throws {
+        try await withHouse { house in
+            let http = ScriptedMailerQ { number in ScriptedMailerQ.status(number == 0 ? 200 : 401) }
+            let route = MailerQHTTPRoute(
+                http: http, database: house.database, mapping: .init(.canonical), hasResults: false, clock: house.clock)
+            var outcomes: [RouteOutcome] = []
+            for _ in 0..<3 { outcomes += await route.deliver(try await accept(1, house)) }
+            #expect(outcomes.map(\.result) == [.delivered, .deferred, .deferred])
+            #expect(outcomes[0].detail?.asData().contains("answers for it") == true)
+            #expect(outcomes.allSatisfy { $0.reply != nil }, "a timeline that ends here says why")
+            #expect(http.requests.count == 2)
+        }
+    }
+
     @Test("an answer's text is cut")
     func longAnswer() async throws {
         try await withHouse { house in
@@ -112,21 +128,24 @@ struct MailerQHTTPRouteTests {
                     ? .failure(MailerQHTTPFailure(reason: "down", isAmbiguous: false)) : ScriptedMailerQ.status(200)
             }
             let route = route(http, house)
-            func one() async throws -> RouteOutcome.Result? {
-                await route.deliver(try await accept(1, house)).first?.result
+            func one(_ expected: RouteOutcome.Result, _ location: SourceLocation = #_sourceLocation) async throws {
+                let result = await route.deliver(try await accept(1, house)).first?.result
+                #expect(result == expected, sourceLocation: location)
             }
-            for _ in 0..<5 { #expect(try await one() == .deferred) }
+            for _ in 0..<5 { try await one(.deferred) }
             #expect(http.requests.count == 5)
-            #expect(try await one() == .deferred)
+            try await one(.notTried)
+            #expect(!route.isAvailable)
             #expect(http.requests.count == 5, "open: nobody is asked")
             house.clock.advance(seconds: 1)
-            #expect(try await one() == .deferred)
+            #expect(route.isAvailable)
+            try await one(.deferred)
             #expect(http.requests.count == 6, "one probe, which fails")
             house.clock.advance(seconds: 1)
-            #expect(try await one() == .deferred)
+            try await one(.notTried)
             #expect(http.requests.count == 6, "the second pause is longer")
             house.clock.advance(seconds: 1)
-            #expect(try await one() == .handedOver)
+            try await one(.handedOver)
             #expect(route.condition == .closed)
         }
     }
@@ -139,7 +158,8 @@ struct MailerQHTTPRouteTests {
             #expect(await route.deliver(try await accept(1, house)).map(\.result) == [.deferred])
             house.clock.advance(seconds: 1)
             let outcomes = await route.deliver(try await accept(20, house))
-            #expect(outcomes.count == 20 && outcomes.allSatisfy { $0.result == .deferred })
+            #expect(outcomes.filter { $0.result == .deferred }.count == 1)
+            #expect(outcomes.filter { $0.result == .notTried }.count == 19)
             #expect(http.requests.count == 2)
         }
     }

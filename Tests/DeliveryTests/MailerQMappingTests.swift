@@ -8,6 +8,7 @@ import MailerQ
 import Model
 import Outbox
 import SQL
+import Store
 import Testing
 
 @Suite("Mapping to MailerQ")
@@ -182,6 +183,43 @@ struct MailerQMappingTests {
             #expect(parts[0].text(in: sent.bytes) == "été")
             #expect(sent.decodedBody(of: parts[1]) == [0xFF, 0xFE, 0x01])
             #expect(parts[2].text(in: sent.bytes) == "été")
+        }
+    }
+
+    @Test(
+        "a body in another charset is encoded and says so, once",
+        arguments: ["", "8bit", "binary", "7bit", "x-unknown"])
+    func otherCharsetOfOnePart(_ encoding: String) async throws {
+        try await withHouse { house in
+            var bytes = Array("From: \"M".utf8) + [0xFC] + Array("ller, Bob\" <ops@example.com>\r\n".utf8)
+            if !encoding.isEmpty { bytes += Array("Content-Transfer-Encoding:\r\n \(encoding)\r\n".utf8) }
+            bytes += Array("To: a@example.net\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\n".utf8)
+            bytes += [0xE9, 0x74, 0xE9, 0x0D, 0x0A]
+            let id = try await house.submit(raw: bytes)[0]
+            let mime = try #require(try await house.preview(id, .init(.canonical))?["mime"]?.stringValue)
+            let sent = try MIMEMessage.parse(Array(mime.utf8))
+            #expect(sent.headers.count(of: "content-transfer-encoding") == 1)
+            #expect(sent.headers.count(of: "mime-version") == 1)
+            #expect(sent.root.transferEncoding == .quotedPrintable && sent.text == "été\n")
+            #expect(sent.from.map(\.name) == ["Müller, Bob"])
+            #expect(sent.from.map(\.address.description) == ["ops@example.com"])
+        }
+    }
+
+    @Test("what cannot be put into UTF-8 fails, and says what would help")
+    func beyondMending() async throws {
+        try await withHouse { house in
+            var bytes = Array("From: ops@example.com\r\nTo: a@example.net\r\nMIME-Version: 1.0\r\n".utf8)
+            bytes += Array("Content-Type: multipart/mixed; boundary=b\r\n\r\n".utf8) + [0xE9]
+            bytes += Array("\r\n--b\r\n\r\nHi\r\n--b--\r\n".utf8)
+            let id = try await house.submit(raw: bytes)[0]
+            await #expect(throws: PosternError.self) { try await house.preview(id, .init(.canonical)) }
+            let route = MailerQRoute(
+                configuration: .init(exchange: "", routingKey: "outbox"), publisher: ScriptedPublisher(),
+                database: house.database, mapping: .init(.canonical))
+            let outcome = try #require(await route.deliver(try await house.claimAll()).first)
+            #expect(outcome.result == .failed)
+            #expect(outcome.reply?.asData().contains("not UTF-8") == true)
         }
     }
 

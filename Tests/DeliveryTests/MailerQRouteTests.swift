@@ -55,14 +55,13 @@ struct MailerQRouteTests {
     }
 
     @Test(
-        "all that is not a confirm is worth another try, and says why",
+        "what the broker got and did not confirm is worth another try, and says why",
         arguments: [
             (
                 AMQPPublishOutcome.returned(code: 312, text: "NO_ROUTE"),
                 "no queue takes messages for the queue \"outbox\"", false
             ),
             (.refused("404 no exchange"), "404 no exchange", false),
-            (.unavailable("blocked: memory"), "blocked: memory", false),
             (.inDoubt("connection lost"), "connection lost", true),
         ])
     func deferred(_ answer: AMQPPublishOutcome, _ words: String, _ isAmbiguous: Bool) async throws {
@@ -80,7 +79,7 @@ struct MailerQRouteTests {
         }
     }
 
-    @Test("each message of a batch has its own fate")
+    @Test("each message of a batch has its own fate, and one that never left was not tried")
     func mixed() async throws {
         try await withHouse { house in
             for name in ["a", "b", "c"] { try await house.accept { $0.recipients = ["\(name)@example.net"] } }
@@ -89,13 +88,23 @@ struct MailerQRouteTests {
             let publisher = ScriptedPublisher { $0.messageID == unlucky ? .unavailable("full") : .confirmed }
             let outcomes = await route(publisher, house.database).deliver(claimed)
             #expect(outcomes.map(\.message.id) == claimed.map(\.id))
-            #expect(outcomes.map(\.result) == [.handedOver, .deferred, .handedOver])
+            #expect(outcomes.map(\.result) == [.handedOver, .notTried, .handedOver])
+        }
+    }
+
+    @Test("the route takes messages as long as the broker does", arguments: [true, false])
+    func availability(_ isAvailable: Bool) async throws {
+        try await withHouse { house in
+            let route = route(ScriptedPublisher(isAvailable: isAvailable), house.database)
+            #expect(route.isAvailable == isAvailable)
+            #expect(route.kind == .handsOver)
         }
     }
 
     @Test("a publisher that answers for fewer messages than it was given leaves the others in doubt")
     func fewerAnswers() async throws {
         struct Terse: MailerQPublishing {
+            var isAvailable: Bool { true }
             func publish(_ messages: [AMQPMessage]) async -> [AMQPPublishOutcome] { [.confirmed] }
         }
         try await withHouse { house in

@@ -27,6 +27,12 @@ struct GateTests {
         (.settingsWrite, .admin, true),
         (.poolRead, [.read, .admin], false),
         (.poolWrite, .admin, true),
+        (.queueRead, [.amqp, .admin], false),
+        (.queueRepair, .admin, true),
+        (.orphanRead, .admin, false),
+        (.mailerqRead, .mailerq, false),
+        (.mailerqWrite, .mailerq, true),
+        (.alertRead, [.read, .admin], false),
         (.selfRead, [], false),
     ]
 

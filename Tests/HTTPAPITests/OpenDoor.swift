@@ -1,5 +1,6 @@
 // The HTTP door over a test's vault, without a socket: requests go through the router as a server would send them.
 
+import Broker
 import CoreTestSupport
 import Gate
 import HTTPTypes
@@ -7,6 +8,7 @@ import Hummingbird
 import JSON
 import Logging
 import MIME
+import MailerQREST
 import Model
 import NIOCore
 import NIOEmbedded
@@ -23,9 +25,15 @@ struct OpenDoor {
     let api: HTTPAPI
     /// A key with every scope.
     let key: String
+    let signal = OutboxSignal()
     private let responder: RouterResponder<APIContext>
 
-    init(_ house: TestHouse, isGatewayEnabled: Bool = true) async throws {
+    init(
+        _ house: TestHouse,
+        isGatewayEnabled: Bool = true,
+        broker: QueueHealth? = nil,
+        mailerq: MailerQProxy? = nil
+    ) async throws {
         let outbox = OutboxRepository(database: house.database, owner: "tests")
         let disk = DiskSpace(path: "/tmp", minimum: 0, clock: house.clock)
         self.house = house
@@ -36,8 +44,9 @@ struct OpenDoor {
             services: HTTPAPI.Services(
                 pipeline: house.pipeline(), database: house.database, vaults: house.vaults, callers: house.callers,
                 authenticator: house.authenticator, gate: Gate(),
-                readiness: Readiness(database: house.database, outbox: outbox, disk: disk), signal: OutboxSignal(),
-                clock: house.clock, ids: house.ids, metrics: { Array("up 1\n".utf8) }))
+                readiness: Readiness(database: house.database, outbox: outbox, disk: disk, broker: broker),
+                signal: signal, clock: house.clock, ids: house.ids, metrics: { Array("up 1\n".utf8) }, broker: broker,
+                mailerq: mailerq))
         let request = CallerDirectory.KeyRequest(label: "tests", kind: .tool, scopes: .all)
         key = try await house.callers.issueKey(request, in: house.vault.id).text.reveal()
         responder = api.router().buildResponder()
@@ -113,10 +122,12 @@ private final class Collector: ResponseBodyWriter {
 func withDoor(
     isGatewayEnabled: Bool = true,
     settings: JSONObject = TestHouse.settings,
+    broker: QueueHealth? = nil,
+    mailerq: MailerQProxy? = nil,
     _ body: (OpenDoor) async throws -> Void
 ) async throws {
     try await withHouse(settings: settings) { house in
-        try await body(OpenDoor(house, isGatewayEnabled: isGatewayEnabled))
+        try await body(OpenDoor(house, isGatewayEnabled: isGatewayEnabled, broker: broker, mailerq: mailerq))
     }
 }
 

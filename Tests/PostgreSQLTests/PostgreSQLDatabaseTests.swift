@@ -29,7 +29,9 @@ struct PostgreSQLDatabaseTests {
         }
     }
 
-    @Test("a NUL in a text is refused, and the connection goes on", arguments: ["a\u{0}b", "\u{0}"])
+    @Test(
+        "a NUL in a text is refused where it would be written, and matches nothing where it is looked for",
+        arguments: ["a\u{0}b", "\u{0}"])
     func nul(_ text: String) async throws {
         try await withTable(type: "TEXT") { database, _ in
             let error = await #expect(throws: SQLError.self) {
@@ -37,9 +39,9 @@ struct PostgreSQLDatabaseTests {
             }
             #expect(error?.code == .failure)
             #expect(error?.message.contains("NUL") == true)
-            try await database.write { try $0.execute("INSERT INTO kept (value) VALUES ('x')") }
-            let count = try await database.integer("SELECT COUNT(*) FROM kept")
-            #expect(count == 1)
+            try await database.write { try $0.execute("INSERT INTO kept (value) VALUES ('x'), (''), ('ab'), ('a b')") }
+            let count = try await database.integer("SELECT COUNT(*) FROM kept WHERE value <> \(text)")
+            #expect(count == 4)
         }
     }
 

@@ -97,11 +97,17 @@ struct AcceptanceTests {
         }
     }
 
-    @Test("text with quotes, semicolons and NUL stays text", arguments: TestEngine.all)
+    @Test("text with quotes, semicolons and NUL stays text; PostgreSQL refuses the NUL", arguments: TestEngine.all)
     func hostileText(_ engine: TestEngine) async throws {
         try await withHouse(engine) { house in
             let repository = MessageRepository(database: house.database)
-            let hostile = "'); DROP TABLE smtp_relay_logs; --\u{0}\"$1"
+            let withNUL = "'); DROP TABLE smtp_relay_logs; --\u{0}\"$1"
+            let hostile = house.database.isShared ? withNUL.replacing("\u{0}", with: "\u{1}") : withNUL
+            if house.database.isShared {
+                let refused = try house.acceptance { $0.subject = withNUL }
+                await #expect(throws: SQLError.self) { try await repository.accept(refused) }
+                #expect(try await house.database.count("smtp_relay_logs") == 0)
+            }
             let id = try await house.accept {
                 $0.subject = hostile
                 $0.tags = [hostile, "\n\t"]

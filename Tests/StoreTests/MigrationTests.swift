@@ -18,9 +18,9 @@ struct MigrationTests {
 
     @Test("a database that is brought up step by step has the schema of one that is made at once")
     func stepwise() async throws {
-        let atOnce = try await withDatabase { try await schema($0) }
+        let atOnce = try await withDatabase(.sqlite) { try await schema($0) }
         for last in Migrations.all.dropLast().map(\.number) {
-            let stepwise = try await withDatabase(isMigrated: false) { database in
+            let stepwise = try await withDatabase(.sqlite, isMigrated: false) { database in
                 let migrator = Migrator(database: database)
                 #expect(try await migrator.migrate(through: last).map(\.number) == Array(1...last))
                 #expect(try await migrator.pending().map(\.number) == Migrations.all.map(\.number).filter { $0 > last })
@@ -34,7 +34,7 @@ struct MigrationTests {
 
     @Test("one step at a time leads to the same schema, and rows of the first step live on")
     func rowsSurvive() async throws {
-        try await withDatabase(isMigrated: false) { database in
+        try await withDatabase(.sqlite, isMigrated: false) { database in
             let migrator = Migrator(database: database)
             try await migrator.migrate(through: 1)
             try await database.write { connection in
@@ -93,21 +93,21 @@ struct MigrationTests {
     }
 
     @Test(
-        "the schema itself refuses what must not be",
-        arguments: [
-            "INSERT INTO vaults (id, slug, name, data_key, created_at) VALUES ('vlt_2', '', 'n', x'00', 1)",
-            "INSERT INTO vaults (id, slug, name, data_key, created_at) VALUES ('vlt_2', 'default', 'n', x'00', 1)",
+        "the schema itself refuses what must not be", arguments: TestEngine.all,
+        [
+            "INSERT INTO vaults (id, slug, name, data_key, created_at) VALUES ('vlt_2', '', 'n', \([UInt8]([0])), 1)",
+            "INSERT INTO vaults (id, slug, name, data_key, created_at) VALUES ('vlt_2', 'default', 'n', \([UInt8]([0])), 1)",
             "INSERT INTO processes (number, owner, lease_until) VALUES (1024, 'o', 1)",
             "INSERT INTO processes (number, owner, lease_until) VALUES (-1, 'o', 1)",
-            "INSERT INTO payloads (id, vault_id, format, bytes, created_at) VALUES ('pay_1', 'vlt_none', 'mime', x'00', 1)",
+            "INSERT INTO payloads (id, vault_id, format, bytes, created_at) VALUES ('pay_1', 'vlt_none', 'mime', \([UInt8]([0])), 1)",
             "UPDATE payloads SET format = 'xml'", "UPDATE smtp_relay_logs SET status = 'lost'",
             "UPDATE smtp_relay_logs SET recipient = NULL", "UPDATE outbox SET ready = 2", "DELETE FROM payloads",
             "DELETE FROM vaults",
             "INSERT INTO vault_settings (vault_id, key, value, updated_at) VALUES ('vlt_none', 'k', '1', 1)",
             "INSERT INTO outbox SELECT * FROM outbox",
         ] as [SQLStatement])
-    func constraints(_ statement: SQLStatement) async throws {
-        try await withHouse { house in
+    func constraints(_ engine: TestEngine, _ statement: SQLStatement) async throws {
+        try await withHouse(engine) { house in
             try await house.accept()
             let error = await #expect(throws: SQLError.self) {
                 try await house.database.write { try $0.execute(statement) }

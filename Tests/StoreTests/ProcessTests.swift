@@ -5,6 +5,7 @@ import JSON
 import Model
 import Store
 import Testing
+import Vaults
 
 @Suite("Processes")
 struct ProcessTests {

@@ -29,7 +29,7 @@ struct ReportTests {
         end: (MessageStatus, EventType)? = nil
     ) -> ReportedProgress {
         ReportedProgress(
-            message: id, vault: house.vault.id, handOver: handOver,
+            message: id, vault: house.vault.id, handOver: handOver, relayed: house.event(.relayed, attempt: handOver),
             attempts: (0..<deferrals).map { index in
                 ReportedEvent(event: house.event(.deferred, attempt: index + 1), origin: "\(handOver).\(index + 1)")
             },
@@ -112,7 +112,7 @@ struct ReportTests {
             #expect(try await house.database.count("outbox") == 0)
             try await confirm(house, claimed)
             #expect(try await message(house, id).status == .delivered)
-            #expect(try await types(house, id) == [.accepted, .queued, .delivered, .relayed])
+            #expect(try await types(house, id) == [.accepted, .queued, .relayed, .delivered])
         }
     }
 
@@ -144,7 +144,7 @@ struct ReportTests {
             let repository = MessageRepository(database: house.database)
             let id = try await house.accept()[0]
             let foreign = ReportedProgress(
-                message: id, vault: house.ids.next(), handOver: 1, attempts: [],
+                message: id, vault: house.ids.next(), handOver: 1, relayed: house.event(.relayed), attempts: [],
                 end: report(house, id, end: (.bounced, .bounced)).end)
             let stranger = report(house, house.ids.next(), end: (.delivered, .delivered))
             #expect(try await repository.record([foreign, stranger]) == [.unknown, .unknown])

@@ -199,7 +199,7 @@ struct QueryPlanTests {
     @Test("each way of searching runs along an index", arguments: paths.indices)
     func searches(_ index: Int) async throws {
         let path = Self.paths[index]
-        try await withHouse { house in
+        try await withHouse(.sqlite) { house in
             try await house.accept { $0.recipients = ["ann@example.net", "anna@example.net"] }
             if path.name == "many matches" {
                 for round in 0..<2 {
@@ -223,7 +223,7 @@ struct QueryPlanTests {
 
     @Test("claiming, expiring and cleaning look at no more than they take")
     func housekeeping() async throws {
-        try await withHouse { house in
+        try await withHouse(.sqlite) { house in
             try await house.accept()
             let now = house.clock.now()
             let plans = try await plans(house) { database in

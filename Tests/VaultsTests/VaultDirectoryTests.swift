@@ -101,7 +101,7 @@ struct VaultDirectoryTests {
     func sealedOnDisk() async throws {
         try await Turnstile.databases.pass {
             try await withTemporaryDirectory { directory in
-                let database = try await TestEngine.sqlite.open(directory)
+                let database = try await TestEngine.sqlite.open(directory).database
                 try await Migrator(database: database).migrate()
                 let house = try await TestHouse(database: database)
                 let secret = "correct-horse-battery-staple"

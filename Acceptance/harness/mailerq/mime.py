@@ -6,12 +6,13 @@ of MailerQ's own documents (ResponsiveEmail JSON): `replyTo`, and `content` as a
 
 from __future__ import annotations
 
+import base64
 import email.policy
 import re
+from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
-from datetime import UTC, datetime
 from typing import Any
 
 from .document import Refused, is_mailbox
@@ -148,8 +149,6 @@ def _add_headers(message: EmailMessage, headers: Any) -> None:
 def _attach(message: EmailMessage, attachment: Any) -> None:
     if not isinstance(attachment, dict) or "url" in attachment or not isinstance(attachment.get("data"), str):
         raise _no(f"not an attachment with data: {attachment!r}")
-    import base64
-
     kind, _, subtype = attachment.get("type", "application/octet-stream").partition("/")
     message.add_attachment(
         base64.b64decode(attachment["data"], validate=True), kind, subtype, filename=attachment.get("name")

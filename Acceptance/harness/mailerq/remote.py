@@ -44,13 +44,14 @@ class Remote:
                 reply = client.rcpt(recipient)
             if reply[0] in (250, 251):
                 state = "data"
-                with contextlib.suppress(smtplib.SMTPDataError):
-                    state, reply = "message", client.data(raw)
+                reply = client.data(raw)
+                state = "message"
             attempt = self._reported(state, reply, len(raw))
             if attempt.verdict != SUCCESS:
                 client.rset()
         except smtplib.SMTPDataError as refused:
-            return self._reported("data", (refused.smtp_code, refused.smtp_error), 0)
+            attempt = self._reported(state, (refused.smtp_code, refused.smtp_error), 0)
+            self.close()
         except (smtplib.SMTPException, OSError) as lost:
             attempt = self._lost(state, lost)
             self.close()
@@ -92,8 +93,9 @@ class Remote:
         local, remote = self._client.sock.getsockname()[0], self._client.sock.getpeername()[0]
         return {"mta": self._banner.split(" ")[0], "from": local, "to": remote, "messages": self._messages}
 
-    def _reported(self, state: str, reply: tuple[int, bytes], size: int) -> Attempt:
-        code, text = reply[0], reply[1].decode(errors="replace").replace("\n", " ")
+    def _reported(self, state: str, reply: tuple[int, bytes | str], size: int) -> Attempt:
+        code, said = reply
+        text = (said.decode(errors="replace") if isinstance(said, bytes) else said).replace("\n", " ")
         success = state == "message" and code == 250
         if success:
             self._messages += 1

@@ -13,6 +13,7 @@ final class AlertCourier: Sendable {
     private let channel: any AlertChannel
     private let clock: any WallClock
     private let logger: Logger
+    private let metrics: (any MetricsFactory)?
     private let queue: Mutex<AlertQueue>
     private let onEnd: End
 
@@ -21,11 +22,13 @@ final class AlertCourier: Sendable {
         retry: AlertQueue.Retry,
         clock: any WallClock,
         logger: Logger,
+        metrics: (any MetricsFactory)?,
         onEnd: @escaping End
     ) {
         self.channel = channel
         self.clock = clock
         self.logger = logger
+        self.metrics = metrics
         self.onEnd = onEnd
         queue = Mutex(AlertQueue(retry: retry))
     }
@@ -76,7 +79,8 @@ final class AlertCourier: Sendable {
 
     private func count(_ outcome: String) {
         Counter(
-            label: "postern_alert_notifications_total", dimensions: [("channel", channel.name), ("outcome", outcome)]
+            label: "postern_alert_notifications_total", dimensions: [("channel", channel.name), ("outcome", outcome)],
+            factory: metrics ?? MetricsSystem.factory
         ).increment()
     }
 }

@@ -80,8 +80,8 @@ package struct AlertMachine: Sendable {
 
     /// Takes in one round of readings: of all probes, also of those that cannot tell.
     ///
-    /// Where it cannot be told, nothing opens and nothing closes, and what was about to begins anew. What no probe looks for
-    /// any more does not hold.
+    /// Where it cannot be told, nothing opens and nothing closes, and what was about to begins anew. What no probe
+    /// looks for any more does not hold.
     package mutating func observe(
         _ readings: [AlertReading],
         at now: Timestamp,

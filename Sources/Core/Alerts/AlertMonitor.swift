@@ -1,8 +1,8 @@
-// Looks after the instance: asks the probes, opens and closes alerts, tells the channels, writes all of it down. It goes on
-// when the database is away: then it knows by heart what is open, and writes it down afterwards.
+// Looks after the instance: asks the probes, opens and closes alerts, tells the channels, writes all of it down. It
+// goes on when the database is away: then it knows by heart what is open, and writes it down afterwards.
 
 package import Logging
-import Metrics
+package import Metrics
 package import Model
 package import SQL
 import ServiceLifecycle
@@ -51,11 +51,13 @@ package final class AlertMonitor: Service {
     private let clock: any WallClock
     private let ids: IdentifierGenerator
     private let logger: Logger
+    private let metrics: (any MetricsFactory)?
     private let state: Mutex<State>
     private let couriers: Mutex<[AlertCourier]>
 
     /// - Parameters:
     ///   - channels: who is told; none is allowed, alerts are recorded and counted all the same.
+    ///   - metrics: `nil` is the process's own.
     ///   - isOnDuty: whether this process is the one that looks after the instance. Asked every round; it must answer at once,
     ///     and while the database is away it must go on saying yes to the process that was on duty last.
     package init(
@@ -66,6 +68,7 @@ package final class AlertMonitor: Service {
         clock: any WallClock,
         ids: IdentifierGenerator,
         logger: Logger,
+        metrics: (any MetricsFactory)? = nil,
         isOnDuty: @escaping @Sendable () async -> Bool
     ) {
         self.configuration = configuration
@@ -75,13 +78,16 @@ package final class AlertMonitor: Service {
         self.clock = clock
         self.ids = ids
         self.logger = logger
+        self.metrics = metrics
         state = Mutex(
             State(
                 machine: AlertMachine(delays: configuration.delays),
                 sights: probes.map { _ in Sight() }))
         couriers = Mutex([])
         let made = channels.map { channel in
-            AlertCourier(channel: channel, retry: configuration.retry, clock: clock, logger: logger) {
+            AlertCourier(
+                channel: channel, retry: configuration.retry, clock: clock, logger: logger, metrics: metrics
+            ) {
                 [weak self] notice, channel, wasTaken in
                 self?.ended(notice, channel, wasTaken)
             }
@@ -91,7 +97,8 @@ package final class AlertMonitor: Service {
 
     package func run() async throws {
         await cancelWhenGracefulShutdown { [self] in
-            // Each part has a task of its own: a database or a webhook that hangs must not keep the others from going on.
+            // Each part has a task of its own: a database or a webhook that hangs must not keep the others from going
+            // on.
             await withDiscardingTaskGroup { group in
                 group.addTask { await self.again(every: self.configuration.interval) { await self.tick() } }
                 group.addTask { await self.again(every: self.configuration.interval) { await self.writeDown() } }
@@ -99,7 +106,9 @@ package final class AlertMonitor: Service {
                     group.addTask { await self.again(every: self.configuration.interval) { await self.look(index) } }
                 }
                 for courier in couriers.withLock({ $0 }) {
-                    group.addTask { await self.again(every: min(self.configuration.interval, 1)) { await courier.round() } }
+                    group.addTask {
+                        await self.again(every: min(self.configuration.interval, 1)) { await courier.round() }
+                    }
                 }
             }
         }
@@ -248,8 +257,10 @@ package final class AlertMonitor: Service {
 
     private func report(_ open: [Alert]) {
         for condition in AlertCondition.allCases {
-            Gauge(label: "postern_alerts_open", dimensions: [("kind", condition.rawValue)])
-                .record(open.count { $0.condition == condition })
+            Gauge(
+                label: "postern_alerts_open", dimensions: [("kind", condition.rawValue)],
+                factory: metrics ?? MetricsSystem.factory
+            ).record(open.count { $0.condition == condition })
         }
     }
 }

@@ -112,8 +112,9 @@ extension AlertProbe {
 
     /// Whether mail that is due for so long has not left.
     ///
-    /// A route that hands over to a next hop of the whole instance has one alert, because one cause stops all vaults alike. A
-    /// route of each vault's own has one a vault, and only mail that nobody has taken up counts: a deferral is its daily life.
+    /// A route that hands over to a next hop of the whole instance has one alert, because one cause stops all vaults
+    /// alike. A route of each vault's own has one a vault, and only mail that nobody has taken up counts: a deferral is
+    /// its daily life.
     /// - Parameters:
     ///   - seconds: how long.
     ///   - handingOver: routes to the instance's next hop that are set up.

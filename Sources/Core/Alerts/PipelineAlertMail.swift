@@ -1,4 +1,5 @@
-// Sends alerts by the pipeline that all mail takes: the gate, the vault's policy, the log and the outbox apply to them too.
+// Sends alerts by the pipeline that all mail takes: the gate, the vault's policy, the log and the outbox apply to them
+// too.
 
 import JSON
 import Model

@@ -89,7 +89,9 @@ package final class MailerQHTTPRoute: Route {
         }
         let isOver = kind == .delivers && verdict.result == .handedOver
         return outcome(
-            message, isOver ? .delivered : verdict.result, verdict.reason, status: verdict.status, isAmbiguous: verdict.isAmbiguous)
+            message, isOver ? .delivered : verdict.result,
+            isOver ? "MailerQ has it and answers for it: its results do not reach us" : verdict.reason,
+            status: verdict.status, isAmbiguous: verdict.isAmbiguous)
     }
 
     private func outcome(

@@ -10,7 +10,7 @@ enum UTF8Message {
     }
 
     /// The message itself if it is UTF-8 already. Otherwise only what is not UTF-8 becomes another text for the same content:
-    /// bodies in quoted-printable or base64, header fields in encoded words. What cannot be mended stays as it is.
+    /// bodies in quoted-printable or base64, header fields in UTF-8. What cannot be mended stays as it is.
     static func make(_ bytes: [UInt8]) -> [UInt8] {
         guard !isUTF8(bytes[...]), let message = try? MIMEMessage.parse(bytes) else { return bytes }
         var edits: [Edit] = []
@@ -43,11 +43,9 @@ enum UTF8Message {
         return edits
     }
 
+    /// The field's bytes as text, nothing else changed: quotes, folds and angle brackets keep their places.
     private static func rewritten(_ field: HeaderBlock.Field, of header: HeaderBlock) -> [UInt8] {
-        if let made = try? HeaderField(name: header.name(of: field), value: header.decodedText(of: field)) {
-            return made.rendered
-        }
-        return header.bytes[field.range].map { $0 < 0x80 ? $0 : UInt8(ascii: "?") }
+        Array(Charset.decode(header.bytes[field.range], charset: "windows-1252").utf8)
     }
 
     private static func applying(_ edits: [Edit], to bytes: [UInt8]) -> [UInt8] {

@@ -33,6 +33,7 @@ package struct EventProcessor: Sendable {
         let tries = end == nil ? attempts[...] : attempts.dropLast()
         return ReportedProgress(
             message: report.message, vault: report.vault, handOver: report.handOver,
+            relayed: MessageEvent(id: ids.next(), type: .relayed, at: now, attempt: report.handOver),
             attempts: tries.map { attempt in
                 ReportedEvent(
                     event: event(.deferred, attempt, number: attempt.number, now),

@@ -77,6 +77,11 @@ package struct MessageEvent: Sendable {
         self.detail = detail
     }
 
+    /// The same fact, not told as older than this moment.
+    package func notBefore(_ floor: Timestamp) -> MessageEvent {
+        MessageEvent(id: id, type: type, at: max(at, floor), attempt: attempt, route: route, detail: detail)
+    }
+
     /// The same fact, of a message that has been attempted so often.
     package func after(attempts: Int) -> MessageEvent {
         MessageEvent(id: id, type: type, at: at, attempt: attempts, route: route, detail: detail)

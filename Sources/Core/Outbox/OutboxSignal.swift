@@ -5,13 +5,22 @@ import Synchronization
 package final class OutboxSignal: Sendable {
     private let stream: AsyncStream<Void>
     private let continuation: AsyncStream<Void>.Continuation
+    private let announcement: @Sendable () -> Void
 
-    package init() {
+    /// - Parameter announcement: tells the dispatchers of other processes.
+    package init(announcement: @escaping @Sendable () -> Void = {}) {
+        self.announcement = announcement
         // One pending signal says as much as ten.
         (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
     package func notify() { continuation.yield() }
+
+    /// For everybody: this process may have its hands full.
+    package func announce() {
+        notify()
+        announcement()
+    }
 
     /// Signals as they come; for one consumer.
     package var signals: AsyncStream<Void> { stream }

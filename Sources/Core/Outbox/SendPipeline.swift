@@ -123,7 +123,7 @@ package final class SendPipeline: Sendable {
                 of: mapped, correlation, caller, door, route, idempotency, at: now)
             let outcome = try await messages.accept(acceptance)
             if let earlier = try Self.receipt(of: outcome) { return earlier }
-            signal.notify()
+            signal.announce()
             return receipt
         } catch {
             throw PosternError(describing: error)

@@ -21,7 +21,8 @@ package struct Alert: Hashable, Sendable {
     /// `nil`: the instance's, and no vault's.
     package let vault: VaultID?
     package let condition: AlertCondition
-    /// What it is about. Of one condition and one subject one alert is open at most, so it names the vault where there is one.
+    /// What it is about. Of one condition and one subject one alert is open at most, so it names the vault where there
+    /// is one.
     package let subject: String
     /// A sentence, as it was when the alert opened.
     package let detail: String

@@ -1,5 +1,6 @@
-// What the database itself can say of trouble: backlogs, and mail that does not leave. Asked every few seconds, so each answer
-// costs the same however much is waiting: vaults are found by jumping along an index, and nothing is counted to its end.
+// What the database itself can say of trouble: backlogs, and mail that does not leave. Asked every few seconds, so each
+// answer costs the same however much is waiting: vaults are found by jumping along an index, and nothing is counted to
+// its end.
 
 package import Model
 import SQL
@@ -52,8 +53,8 @@ extension AlertRepository {
         }
     }
 
-    /// Instance level: the oldest message of each vault that is due since before a time and that nobody has taken up, among
-    /// messages of these routes.
+    /// Instance level: the oldest message of each vault that is due since before a time and that nobody has taken up,
+    /// among messages of these routes.
     package func notTakenUp(
         since time: Timestamp,
         routes: Set<RouteName>,
@@ -94,8 +95,8 @@ extension AlertRepository {
         }
     }
 
-    /// Instance level: the oldest message of each vault that is due since before a time and whose next hop has not said yes,
-    /// attempts or no attempts, among messages of these routes.
+    /// Instance level: the oldest message of each vault that is due since before a time and whose next hop has not said
+    /// yes, attempts or no attempts, among messages of these routes.
     package func notHandedOver(
         since time: Timestamp,
         routes: Set<RouteName>,
@@ -107,23 +108,18 @@ extension AlertRepository {
         let next = UInt64(max(time.milliseconds + 1, 0))
         let end = MessageID(high: UInt16(truncatingIfNeeded: next >> 32), low: next << 32).text
         return try await database.read { connection in
-            var found: [StalledMessage] = []
-            var vault = ""
-            while found.count < limit,
-                let next = try connection.row(
-                    "SELECT vault_id FROM outbox WHERE vault_id > \(vault) ORDER BY vault_id LIMIT 1")
-            {
-                vault = try next.text(0)
-                let row = try connection.row(
-                    """
-                    SELECT id, vault_id, route, COALESCE(send_at, created_at) FROM smtp_relay_logs
-                    WHERE vault_id = \(vault) AND status = 'queued' AND id < \(end) AND route IN \(list: names)
-                        AND COALESCE(send_at, created_at) <= \(time.milliseconds)
-                    ORDER BY id LIMIT 1
-                    """)
-                if let row { found.append(try Self.stalled(row)) }
-            }
-            return found
+            try connection.rows(
+                """
+                SELECT id, vault_id, route, COALESCE(send_at, created_at) FROM smtp_relay_logs WHERE id IN (
+                    SELECT (SELECT waiting.id FROM smtp_relay_logs AS waiting
+                        WHERE waiting.vault_id = vaults.id AND waiting.status = 'queued' AND waiting.id < \(end)
+                            AND waiting.route IN \(list: names)
+                            AND COALESCE(waiting.send_at, waiting.created_at) <= \(time.milliseconds)
+                        ORDER BY waiting.id LIMIT 1)
+                    FROM vaults)
+                ORDER BY id LIMIT \(limit)
+                """
+            ).map(Self.stalled)
         }
     }
 

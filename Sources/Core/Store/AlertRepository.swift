@@ -12,7 +12,8 @@ package struct AlertRepository: Sendable {
         id, vault_id, kind, subject, detail, began_at, opened_at, closed_at, open_notified_at, close_notified_at
         """
 
-    /// Instance level: writes down what is known of an alert. What was known before stays: what has closed is never open again.
+    /// Instance level: writes down what is known of an alert. What was known before stays: what has closed is never
+    /// open again.
     ///
     /// Another alert that is open for the same subject ends: two processes may have been on duty for a moment.
     package func record(_ alert: Alert) async throws {
@@ -38,8 +39,8 @@ package struct AlertRepository: Sendable {
         }
     }
 
-    /// Instance level: what whoever comes on duty goes on with: all that is open, and what closed a little while ago without
-    /// everybody having been told.
+    /// Instance level: what whoever comes on duty goes on with: all that is open, and what closed a little while ago
+    /// without everybody having been told.
     package func unfinished(closedSince: Timestamp, limit: Int) async throws -> [Alert] {
         try await database.read { connection in
             try connection.rows(

@@ -26,9 +26,33 @@ package struct ChangeCounters: Sendable {
     }
 }
 
+/// What processes on one database tell each other: a hint that comes at once, or not at all.
+package enum Announcement {
+    /// There may be something to do in the outbox.
+    package static let outbox = "outbox"
+    /// A change counter was raised.
+    package static let changes = "changes"
+}
+
+extension SQLDatabase {
+    /// A write after which what other processes remember of the topic is out of date.
+    @discardableResult
+    func change<Value: Sendable>(
+        _ topic: ChangeTopic,
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Value
+    ) async throws -> Value {
+        let value = try await write { connection in
+            try connection.raise(topic)
+            return try body(connection)
+        }
+        announce(Announcement.changes)
+        return value
+    }
+}
+
 extension SQLConnection {
     /// Says, in the commit of the change itself, that what is remembered of the topic is out of date.
-    func raise(_ topic: ChangeTopic) throws(SQLError) {
+    fileprivate func raise(_ topic: ChangeTopic) throws(SQLError) {
         try send(
             """
             INSERT INTO change_counters (topic, value) VALUES (\(topic.rawValue), 1)

@@ -39,8 +39,7 @@ package struct IPPoolRepository: Sendable {
     /// - Throws: `SQLError` with `.constraint` when the domain has a pool already.
     package func insert(_ pool: IPPool, in vault: VaultID) async throws {
         let ips = Self.text(pool.ips)
-        try await database.write { connection in
-            try connection.raise(.vaults)
+        try await database.change(.vaults) { connection in
             try connection.execute(
                 """
                 INSERT INTO mailerq_ip_pools (\(Self.columns)) VALUES (\(pool.id.text), \(vault.text), \(pool.domain),
@@ -51,9 +50,8 @@ package struct IPPoolRepository: Sendable {
 
     package func update(_ pool: IPPool, in vault: VaultID) async throws -> Bool {
         let ips = Self.text(pool.ips)
-        return try await database.write { connection in
-            try connection.raise(.vaults)
-            return try connection.execute(
+        return try await database.change(.vaults) { connection in
+            try connection.execute(
                 """
                 UPDATE mailerq_ip_pools SET domain = \(pool.domain), pool = \(pool.pool), ips = \(ips),
                     updated_at = \(pool.updatedAt.milliseconds)
@@ -63,9 +61,8 @@ package struct IPPoolRepository: Sendable {
     }
 
     package func delete(_ id: PoolID, in vault: VaultID) async throws -> Bool {
-        try await database.write { connection in
-            try connection.raise(.vaults)
-            return try connection.execute(
+        try await database.change(.vaults) { connection in
+            try connection.execute(
                 "DELETE FROM mailerq_ip_pools WHERE id = \(id.text) AND vault_id = \(vault.text)") == 1
         }
     }

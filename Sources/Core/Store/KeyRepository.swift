@@ -79,9 +79,8 @@ package struct KeyRepository: Sendable {
     ///   - key: the key with its new text.
     /// - Returns: false when the key is not there, has ended, or has another text by now; nothing was changed then.
     package func rotate(_ key: APIKey, from old: String, in vault: VaultID) async throws -> Bool {
-        try await database.write { connection in
-            try connection.raise(.callers)
-            return try connection.execute(
+        try await database.change(.callers) { connection in
+            try connection.execute(
                 """
                 UPDATE smtp_relay_api_keys SET prefix = \(key.prefix), digest = \(key.digest)
                 WHERE id = \(key.id.text) AND vault_id = \(vault.text) AND prefix = \(old) AND revoked_at IS NULL
@@ -91,9 +90,8 @@ package struct KeyRepository: Sendable {
 
     /// - Returns: false when there is no such key, or it has ended already.
     package func revoke(_ id: KeyID, in vault: VaultID, at now: Timestamp) async throws -> Bool {
-        try await database.write { connection in
-            try connection.raise(.callers)
-            return try connection.execute(
+        try await database.change(.callers) { connection in
+            try connection.execute(
                 """
                 UPDATE smtp_relay_api_keys SET revoked_at = \(now.milliseconds)
                 WHERE id = \(id.text) AND vault_id = \(vault.text) AND revoked_at IS NULL

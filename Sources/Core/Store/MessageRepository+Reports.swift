@@ -20,6 +20,8 @@ package struct ReportedProgress: Sendable {
     package let message: MessageID
     package let vault: VaultID
     package let handOver: Int
+    /// That there was this hand-over, which the report proves: our own word of it may come later.
+    package let relayed: MessageEvent
     package let attempts: [ReportedEvent]
     /// How it ended; `nil` while the next hop goes on trying.
     package let end: (origin: String, move: MessageMove)?
@@ -28,12 +30,14 @@ package struct ReportedProgress: Sendable {
         message: MessageID,
         vault: VaultID,
         handOver: Int,
+        relayed: MessageEvent,
         attempts: [ReportedEvent],
         end: (origin: String, move: MessageMove)?
     ) {
         self.message = message
         self.vault = vault
         self.handOver = handOver
+        self.relayed = relayed
         self.attempts = attempts
         self.end = end
     }
@@ -63,17 +67,25 @@ extension MessageRepository {
         _ connection: any SQLConnection
     ) throws -> ReportOutcome {
         let row = try connection.row(
-            "SELECT route FROM smtp_relay_logs WHERE id = \(report.message.text) AND vault_id = \(report.vault.text)")
-        guard let route = try row?.text(0) else { return .unknown }
+            "SELECT route, updated_at, status FROM smtp_relay_logs WHERE id = \(report.message.text) AND vault_id = \(report.vault.text)")
+        guard let row else { return .unknown }
+        let route = try row.text(0)
+        // Next hops count in whole seconds, by clocks of their own: nothing is told as older than what came before it.
+        let floor = Timestamp(milliseconds: try row.integer(1))
+        if try row.text(2) == MessageStatus.queued.rawValue {
+            _ = try insert(
+                report.relayed.notBefore(floor), by: route, origin: relayedOrigin(report.handOver), of: report.message,
+                in: report.vault, connection)
+        }
         var isNew = false
         for attempt in report.attempts {
             let added = try insert(
-                attempt.event, by: route, origin: attempt.origin, of: report.message, in: report.vault, connection)
+                attempt.event.notBefore(floor), by: route, origin: attempt.origin, of: report.message, in: report.vault, connection)
             if added { isNew = true }
         }
         guard let end = report.end,
             try insert(
-                end.move.event, by: route, origin: end.origin, of: report.message, in: report.vault, connection)
+                end.move.event.notBefore(floor), by: route, origin: end.origin, of: report.message, in: report.vault, connection)
         else { return isNew ? .recorded : .repeated }
         // What was delivered is delivered, whichever hand-over it was. A failure counts for the last hand-over only: another
         // one is under way otherwise, and will have a report of its own.
@@ -83,7 +95,11 @@ extension MessageRepository {
         return .recorded
     }
 
+    /// The origin of the one event that says that this hand-over took place.
+    static func relayedOrigin(_ handOver: Int) -> String { "\(handOver).relayed" }
+
     /// - Returns: false when an event of this origin is there already.
+    @discardableResult
     private static func insert(
         _ event: MessageEvent,
         by route: String,
@@ -92,12 +108,22 @@ extension MessageRepository {
         in vault: VaultID,
         _ connection: any SQLConnection
     ) throws(SQLError) -> Bool {
-        try connection.execute(
-            """
-            INSERT INTO message_events (message_id, id, vault_id, type, at, attempt, route, detail, origin) VALUES
-                (\(message.text), \(event.id.text), \(vault.text), \(event.type.rawValue), \(event.at.milliseconds),
-                \(event.attempt), \(route), \(event.detail?.asData()), \(origin))
-            ON CONFLICT (message_id, origin) WHERE origin IS NOT NULL DO NOTHING
-            """) == 1
+        try connection.execute(insertion(of: event, by: route, origin: origin, of: message, in: vault)) == 1
+    }
+
+    /// Adds an event, unless there is one of this origin.
+    static func insertion(
+        of event: MessageEvent,
+        by route: String,
+        origin: String,
+        of message: MessageID,
+        in vault: VaultID
+    ) -> SQLStatement {
+        """
+        INSERT INTO message_events (message_id, id, vault_id, type, at, attempt, route, detail, origin) VALUES
+            (\(message.text), \(event.id.text), \(vault.text), \(event.type.rawValue), \(event.at.milliseconds),
+            \(event.attempt), \(route), \(event.detail?.asData()), \(origin))
+        ON CONFLICT (message_id, origin) WHERE origin IS NOT NULL DO NOTHING
+        """
     }
 }

@@ -64,8 +64,8 @@ extension MessageRepository {
             """
         ).map { try $0.text(0) }
         return matches.count > fewMatches
-            // The plus sign keeps the planner off the recipient index: sorting a large part of the log would cost more.
-            ? "\(conditions) AND +recipient >= \(text) AND +recipient < \(end)"
+            // A computed text keeps the planner off the recipient index: sorting a large part of the log would cost more.
+            ? "\(conditions) AND recipient || '' >= \(text) AND recipient || '' < \(end)"
             : "\(conditions) AND id IN \(list: matches)"
     }
 }

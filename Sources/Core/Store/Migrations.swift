@@ -227,25 +227,32 @@ package struct Migrator: Sendable {
     /// - Returns: the steps that were taken.
     @discardableResult
     package func migrate(through last: Int = .max) async throws -> [Migration] {
-        try await database.write { connection in
-            try connection.script(
-                "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL)")
-        }
-        let steps = try await pending().filter { $0.number <= last }
-        for step in steps {
-            try await database.write { connection in
+        try await database.write { connection in try connection.script(Self.ledger) }
+        var taken: [Migration] = []
+        for step in try await pending() where step.number <= last {
+            let isOurs = try await database.write { connection in
+                // A script waits for another process's; what that one did in the meantime is seen only after it.
+                try connection.script(Self.ledger)
+                let done = try connection.row("SELECT 1 FROM schema_migrations WHERE number = \(step.number)")
+                guard done == nil else { return false }
                 try connection.script(step.script)
                 try connection.execute(
                     "INSERT INTO schema_migrations (number, name) VALUES (\(step.number), \(step.name))")
+                return true
             }
+            if isOurs { taken.append(step) }
         }
-        return steps
+        return taken
     }
+
+    private static let ledger =
+        "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL)"
 
     private func applied() async throws -> Set<Int> {
         let numbers = try await database.read { connection in
             // Asking the schema first keeps `check` from having to write.
             guard try connection.hasTable("schema_migrations") else { return [Int]() }
+            try UnfinishedMove.refuse(connection)
             return try connection.rows("SELECT number FROM schema_migrations").map { Int(try $0.integer(0)) }
         }
         if let unknown = numbers.max(), unknown > Migrations.all.count {

@@ -49,7 +49,7 @@ package struct OutboxRepository: Sendable {
 
     /// Writes down that the next hop has these messages: in flight until its results come.
     ///
-    /// A result may have been faster than this. Then the message stays where the result put it, and only the fact is added.
+    /// A result may have been faster than this. Then the message stays where the result put it, and the fact is told already.
     package func handedOver(_ handOvers: [HandOver]) async throws {
         try await database.write { [owner] connection in
             let ids = Self.padded(handOvers.map(\.message.id))
@@ -62,8 +62,11 @@ package struct OutboxRepository: Sendable {
             try connection.send(
                 "DELETE FROM outbox WHERE message_id IN \(list: ids) AND lease_owner = \(owner)")
             for handOver in handOvers {
-                try MessageRepository.insert(
-                    handOver.event, of: handOver.message.id, in: handOver.message.vault, connection)
+                try connection.send(
+                    MessageRepository.insertion(
+                        of: handOver.event, by: handOver.message.route.rawValue,
+                        origin: MessageRepository.relayedOrigin(handOver.message.attempt), of: handOver.message.id,
+                        in: handOver.message.vault))
             }
         }
     }
@@ -71,10 +74,16 @@ package struct OutboxRepository: Sendable {
     /// Puts back what could not even be tried: not an attempt, and nothing for the timeline.
     package func giveBack(_ messages: [MessageID], until due: Timestamp) async throws {
         try await database.write { [owner] connection in
-            try connection.execute(
+            let ids = Self.padded(messages)
+            try connection.send(
+                """
+                UPDATE smtp_relay_logs SET attempts = attempts - 1 WHERE id IN (
+                    SELECT message_id FROM outbox WHERE message_id IN \(list: ids) AND lease_owner = \(owner))
+                """)
+            try connection.send(
                 """
                 UPDATE outbox SET ready = 0, due_at = \(due.milliseconds), lease_owner = NULL
-                WHERE message_id IN \(list: Self.padded(messages)) AND lease_owner = \(owner)
+                WHERE message_id IN \(list: ids) AND lease_owner = \(owner)
                 """)
         }
     }

@@ -49,9 +49,8 @@ package struct SMTPUserRepository: Sendable {
     }
 
     package func delete(_ id: SMTPUserID, in vault: VaultID) async throws -> Bool {
-        try await database.write { connection in
-            try connection.raise(.callers)
-            return try connection.execute(
+        try await database.change(.callers) { connection in
+            try connection.execute(
                 "DELETE FROM smtp_relay_users WHERE id = \(id.text) AND vault_id = \(vault.text)") == 1
         }
     }

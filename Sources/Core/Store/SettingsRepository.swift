@@ -51,8 +51,7 @@ package struct SettingsRepository: Sendable {
         at now: Timestamp
     ) async throws {
         let texts = settings.mapValues { $0.map { String(decoding: JSONWriter.write($0.json), as: UTF8.self) } }
-        try await database.write { connection in
-            try connection.raise(.vaults)
+        try await database.change(.vaults) { connection in
             for (key, text) in texts.sorted(by: { $0.key < $1.key }) {
                 guard let text else {
                     try connection.execute(

@@ -142,7 +142,7 @@ struct MessageController: Sendable {
                 .conflict, "the message is \(message.status.rawValue), and cannot be sent again",
                 fix: "Only what is queued, bounced, failed, expired or cancelled can be; submit a new message instead.")
         }
-        signal.notify()
+        signal.announce()
         return Self.one(message)
     }
 

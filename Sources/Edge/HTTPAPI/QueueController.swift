@@ -89,7 +89,7 @@ struct QueueController: Sendable {
         let repair: FailureRepository.Repair =
             action == .drain ? .drain : .requeue(deadline: now.adding(seconds: lifetime))
         let event = event(action == .drain ? .drained : .retried, by: call)
-        defer { if action == .requeue, tally.done > 0 { signal.notify() } }
+        defer { if action == .requeue, tally.done > 0 { signal.announce() } }
         while true {
             let sofar = tally
             let outcome = try await failures.repair(

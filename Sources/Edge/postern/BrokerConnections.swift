@@ -81,7 +81,7 @@ struct BrokerConnections: Sendable {
         return (try? await administration.inspect([name]))?[name]??.ready
     }
 
-    private static func management(
+    static func management(
         _ configuration: BrokerConfiguration,
         _ web: WebClient
     ) throws -> RabbitMQManagement? {

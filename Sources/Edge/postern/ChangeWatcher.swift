@@ -10,10 +10,6 @@ import Vaults
 
 /// Only for a database that several processes share. Announcements make it quick, the counters make it certain.
 struct ChangeWatcher: Service {
-    /// What is announced when the outbox of another process may have something for us as well.
-    static let outboxTopic = "outbox"
-    /// What is announced after keys, logins or settings changed.
-    static let changeTopic = "changes"
     /// Seconds between two looks at the counters.
     private static let interval = 1.0
 
@@ -30,8 +26,8 @@ struct ChangeWatcher: Service {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask {
                     for await topic in database.announcements() {
-                        if topic != Self.changeTopic { signal.notify() }
-                        if topic != Self.outboxTopic { looks.continuation.yield() }
+                        if topic != Announcement.changes { signal.notify() }
+                        if topic != Announcement.outbox { looks.continuation.yield() }
                     }
                 }
                 group.addTask {

@@ -99,7 +99,7 @@ struct Instance: Sendable {
         if !database.isShared { try await outbox.releaseOthers() }
         let authenticator = Authenticator(database: database, clock: clock)
         let callers = CallerDirectory(database: database, authenticator: authenticator, clock: clock, ids: ids)
-        let signal = OutboxSignal()
+        let signal = OutboxSignal { if database.isShared { database.announce(Announcement.outbox) } }
         // Mail is kept by the database: the disk under the data directory matters where that one is there as well.
         let disk = DiskSpace(
             path: directory.path, minimum: database.isShared ? 0 : UInt64(configuration.minFreeDiskBytes), clock: clock)

@@ -11,8 +11,9 @@ package struct AMQPConfiguration: Sendable {
     package var connectTimeout: Duration = .seconds(10)
     /// An answer to a call such as a declaration. Default 20 s; after it the connection is given up.
     package var rpcTimeout: Duration = .seconds(20)
-    /// From writing a message to its confirm. Default 60 s; after it the connection is given up and made anew.
-    package var confirmTimeout: Duration = .seconds(60)
+    /// From writing a message to its confirm. Default 30 s; after it the connection is given up and made anew.
+    /// Longer than the heartbeat: a broker that is only slow looks the same.
+    package var confirmTimeout: Duration = .seconds(30)
     /// What a stop waits for: confirms that are due, the batch in the handler's hands. Default 10 s.
     package var stopTimeout: Duration = .seconds(10)
     /// The pause before trying again: doubled each time from the first to the last, with jitter. Default 200 ms.

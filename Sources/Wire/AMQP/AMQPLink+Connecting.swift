@@ -85,8 +85,10 @@ extension AMQPLink {
                 \(at): the TLS handshake failed: is it a TLS port, does it offer TLS 1.2 or later, and is its \
                 certificate signed by one in \(caFile)?
                 """)
-        case AMQP_STATUS_SOCKET_ERROR.rawValue where code != 0, AMQP_STATUS_TCP_ERROR.rawValue where code != 0:
-            throw AMQPError(.unreachable, "\(at): \(systemMessage(code))")
+        case AMQP_STATUS_SOCKET_ERROR.rawValue:
+            // The library connects without blocking and keeps the reason to itself: then errno is EINPROGRESS or 0.
+            let words = code == 0 || code == EINPROGRESS ? "the connection was refused" : systemMessage(code)
+            throw AMQPError(.unreachable, "\(at): \(words): is the broker running there?")
         default:
             throw AMQPError(.unreachable, "\(at): \(String(cString: amqp_error_string2(status)))")
         }

@@ -48,7 +48,7 @@ struct PublishWindow<Token> {
     mutating func settle(_ tag: UInt64, multiple: Bool, _ each: (Entry) -> Void) {
         if multiple {
             guard tag == 0 || tag >= firstTag, count > 0 else { return }
-            let last = tag == 0 ? entries.count - 1 : min(head + Int(tag - firstTag), entries.count - 1)
+            let last = tag == 0 || tag >= nextTag ? entries.count - 1 : head + Int(tag - firstTag)
             for index in head...last { settle(at: index, each) }
         } else if let index = index(of: tag) {
             settle(at: index, each)

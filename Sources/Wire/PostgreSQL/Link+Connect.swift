@@ -22,8 +22,6 @@ struct Refusal: Error {
     let error: SQLError
     /// Trying again cannot help: the password, the database, the certificate.
     let isFinal: Bool
-    /// The server is there and has no connection left.
-    var isFull = false
 }
 
 extension Link {
@@ -94,10 +92,9 @@ extension Link {
     private static func refusal(_ handle: OpaquePointer) -> Refusal {
         // "connection to server at "db", port 5432 failed: FATAL:  28P01: password authentication failed for user "x"".
         let message = message(handle)
-        let state = message.firstMatch(of: #/: +([0-9A-Z]{5}): /#).map { String($0.1) }
+        let state = message.firstMatch(of: #/: +([0-9][0-9A-Z]{4}): /#).map { String($0.1) }
         let isFinal = state.map(finalStates.contains) ?? finalTexts.contains { message.contains($0) }
-        return Refusal(
-            error: SQLError(isFinal ? .failure : .unavailable, message), isFinal: isFinal, isFull: state == "53300")
+        return Refusal(error: SQLError(isFinal ? .failure : .unavailable, message), isFinal: isFinal)
     }
 
     /// Makes the session what the engine relies on, and sees whether it is.

@@ -23,6 +23,7 @@ final class Link {
     let handle: OpaquePointer
     private(set) var isLost = false
     private let patience: Double
+    private let role: Role
     private var statements: StatementCache
     private var parameters = Parameters()
     private var owed: [Owed] = []
@@ -31,6 +32,7 @@ final class Link {
     /// Takes over a connection that has been made and set up.
     init(_ handle: OpaquePointer, role: Role, limits: PostgreSQLConfiguration.Limits) {
         self.handle = handle
+        self.role = role
         patience = limits.statementTimeout + limits.silence
         statements = StatementCache(limit: limits.statements, writes: role != .reader)
         PQsetnonblocking(handle, 1)
@@ -51,7 +53,11 @@ final class Link {
 
     /// Adds a statement to what goes out next.
     func add(_ statement: SQLStatement) throws(Failure) {
-        do throws(SQLError) { try parameters.fill(statement.values) } catch { throw Failure(error) }
+        do throws(SQLError) {
+            try parameters.fill(statement.values, isQuestion: role == .reader)
+        } catch {
+            throw Failure(error)
+        }
         let (cached, mustPrepare) = statements.use(statement)
         if mustPrepare, let name = cached.name {
             try check(PQsendPrepare(handle, name, cached.text, Int32(cached.types.count), cached.types))

@@ -46,13 +46,15 @@ final class ReaderPool: Sendable {
                 return (SQLError(.overloaded, "\(state.waiting) reads are waiting"), false)
             }
             state.jobs.append(job)
-            let mustStart = state.waiting > state.idle && state.threads < limit
+            // While the server gives us no more connections, those that there are have to do.
+            let mustStart =
+                state.threads == 0 || state.waiting > state.idle && state.threads < limit && dial.pause == 0
             if mustStart { state.threads += 1 }
             return (nil, mustStart)
         }
         if let error { return job.refuse(error) }
         wakeUp.signal()
-        if mustStart, !OwnThread.start({ self.run() }) { finished(line: nil) }
+        if mustStart, !OwnThread.start({ self.run() }) { finished(Line(dial, .reader)) }
     }
 
     /// Returns when every read has been answered.
@@ -73,60 +75,51 @@ final class ReaderPool: Sendable {
         while true {
             state.withLock { $0.idle += 1 }
             wakeUp.wait()
-            let (job, isClosed) = state.withLock { state in
-                state.idle -= 1
-                return (state.next(), state.isClosed)
+            state.withLock { $0.idle -= 1 }
+            // A connection first: what is taken has to be answered by this thread.
+            let connection = Result { () throws(Refusal) in try line.link() }
+            if case .failure = connection, line.othersAreOpen {
+                wakeUp.signal()
+                return finished(line)
             }
+            let (job, isClosed) = state.withLock { ($0.next(), $0.isClosed) }
             guard let job else {
-                if isClosed { return finished(line: line) }
+                if isClosed { return finished(line) }
                 continue
             }
-            perform(job, line)
+            switch connection {
+            case .success(let link): perform(job, link, line)
+            case .failure(let refusal): job.refuse(SQLError(.unavailable, refusal.error.message))
+            }
             line.tidy()
         }
     }
 
     /// A read that was cut off can be done again: it changed nothing.
-    private func perform(_ job: WriteJob, _ line: Line) {
-        var error = SQLError(.unavailable, "the database cannot be reached")
-        for _ in 0..<3 {
-            let link: Link
-            do throws(Refusal) {
-                link = try connect(line)
-            } catch let refusal {
-                error = SQLError(.unavailable, refusal.error.message)
-                break
-            }
+    private func perform(_ job: WriteJob, _ first: Link, _ line: Line) {
+        var link = first
+        for attempt in 1... {
             let session = Session(link)
+            // A failure is kept, and the body hears of it.
             do throws(SQLError) { try session.begin() } catch {}
             let outcome = job.run(session)
             session.settle()
-            guard let failure = session.failure, failure.remedy != .none else {
+            guard let failure = session.failure, failure.remedy != .none, attempt < 3 else {
                 // The caller need not wait for the end of a transaction that changed nothing.
                 outcome.finish(session.failure?.error)
                 return session.rollBack()
             }
-            error = failure.error
             if failure.remedy == .elsewhere { line.hangUp() } else { session.rollBack() }
-        }
-        job.refuse(error)
-    }
-
-    /// While others are connected, it is worth waiting a moment for a connection more.
-    private func connect(_ line: Line) throws(Refusal) -> Link {
-        while true {
             do throws(Refusal) {
-                return try line.link()
-            } catch let refusal {
-                guard refusal.isFull || line.othersAreOpen else { throw refusal }
-                OwnThread.sleep(seconds: max(dial.pause, 0.02))
-                guard line.othersAreOpen else { throw refusal }
+                link = try line.link()
+            } catch {
+                return job.refuse(SQLError(.unavailable, error.error.message))
             }
         }
     }
 
-    private func finished(line: Line?) {
-        line?.hangUp()
+    private func finished(_ line: Line) {
+        line.hangUp()
         let closing = state.withLock { state in
             state.threads -= 1
             guard state.threads == 0 else { return [CheckedContinuation<Void, Never>]() }

@@ -41,7 +41,8 @@ struct Parameters {
 
     var size: Int { bytes.count }
 
-    mutating func fill(_ values: [SQLValue]) throws(SQLError) {
+    /// - Parameter isQuestion: a NUL in a text makes it one that no row can hold, instead of an error.
+    mutating func fill(_ values: [SQLValue], isQuestion: Bool) throws(SQLError) {
         bytes.removeAll(keepingCapacity: bytes.capacity <= 1 << 20)
         offsets.removeAll(keepingCapacity: true)
         lengths.removeAll(keepingCapacity: true)
@@ -52,7 +53,7 @@ struct Parameters {
             case .null: break
             case .integer(let number): append(UInt64(bitPattern: number))
             case .real(let number): append(number.bitPattern)
-            case .text(let text): try append(text)
+            case .text(let text): try append(text, isQuestion: isQuestion)
             case .blob(let blob): bytes.append(contentsOf: blob)
             }
             offsets.append(value == .null ? -1 : start)
@@ -85,12 +86,14 @@ struct Parameters {
         withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
-    private mutating func append(_ text: String) throws(SQLError) {
+    private mutating func append(_ text: String, isQuestion: Bool) throws(SQLError) {
         let start = bytes.count
         bytes.append(contentsOf: text.utf8)
-        guard !bytes[start...].contains(0) else {
+        guard bytes[start...].contains(0) else { return }
+        guard isQuestion else {
             throw SQLError(.failure, "a text holds a NUL character, which PostgreSQL does not store")
         }
+        bytes.replaceSubrange(start..., with: text.replacing("\0", with: "\u{FFFF}").utf8)
     }
 }
 

@@ -63,6 +63,9 @@ package protocol SQLConnection {
 
     /// Whether there is a table of this name, lower-case and without a schema.
     func hasTable(_ name: String) throws(SQLError) -> Bool
+
+    /// The columns of a table in their order; none where there is no such table.
+    func columns(of table: String) throws(SQLError) -> [SQLColumn]
 }
 
 extension SQLConnection {

@@ -11,8 +11,10 @@ extension WebError {
         switch error {
         case let error as NIOConnectionError: self = Self.noConnection(error)
         case let error as IOError:
-            // The pool hands on the system call that failed; a connection that was there fails while it is read or written.
-            self.init(.broken, "the connection broke: \(error.words)")
+            self =
+                error.isRefusal
+                ? WebError(.unreachable, "no connection: \(error.words)")
+                : WebError(.broken, "the connection broke: \(error.words)")
         case let error as HTTPClientError: self = Self.client(error, seconds)
         case is CancellationError: self.init(.cancelled, "the request was given up")
         case let error as NIOSSLExtraError: self.init(.tls, "TLS failed: \(error.description)")
@@ -62,4 +64,9 @@ extension WebError {
 extension IOError {
     /// `Connection refused`, without the system call's name.
     fileprivate var words: String { String(cString: strerror(errnoCode)) }
+
+    /// Whether it can only mean that there never was a connection.
+    fileprivate var isRefusal: Bool {
+        [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ENETDOWN, EHOSTDOWN, EADDRNOTAVAIL].contains(errnoCode)
+    }
 }

@@ -10,7 +10,7 @@ final class Broker: Sendable {
     let directory: String
     let port: Int
     let tlsPort: Int
-    private let environment: [String: String]
+    let environment: [String: String]
     private let process: ProcessBox
 
     static let user = "postern"
