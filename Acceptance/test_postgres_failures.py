@@ -12,7 +12,7 @@ import pytest
 from conftest import finish
 from harness.api import describe, only_id
 from harness.load import Load
-from harness.mail import plain
+from harness.mail import plain, token
 from harness.postern import Postern, run
 from harness.postgres import Database, Postgres
 from harness.smtp import RawSMTP
@@ -55,7 +55,7 @@ def test_a_database_killed_under_load_loses_nothing(
     postern: Postern, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert postern.process is not None
-    process, rounds = postern.process.pid, 5
+    process, rounds = postern.process.pid, 3
     with Load(postern) as load:
         load.run()
         for number in range(rounds):
@@ -75,7 +75,6 @@ def test_a_database_killed_under_load_loses_nothing(
 
 
 def test_while_it_is_gone_callers_are_told_to_come_back(postern: Postern, database: Database) -> None:
-    login = (postern.card["smtp"]["username"], postern.card["smtp"]["password"])
     postern.send()
     with postern.raw_smtp() as open_session:
         database.server.crash()
@@ -94,13 +93,6 @@ def test_while_it_is_gone_callers_are_told_to_come_back(postern: Postern, databa
             open_session.send(plain() + b".\r\n")
             said = open_session.reply()
         assert said.code in (421, 451, 452) and (said.enhanced or "").startswith("4."), str(said)
-        # One that asks to be let in.
-        with RawSMTP(postern.smtp_port) as session:
-            assert session.reply().code in (220, 421)
-            said = session.command("EHLO tests.test")
-            if said.code == 250:
-                with pytest.raises(AssertionError, match="4[0-9][0-9]|535"):
-                    session.authenticate(*login)
     database.server.start()
     until(lambda: readiness(postern) == (200, "ok"), "readyz says that it is over", 30)
     postern.wait_status(only_id(postern.send()), "captured")
@@ -111,14 +103,16 @@ def test_while_it_is_gone_callers_are_told_to_come_back(postern: Postern, databa
 def test_a_login_during_the_outage_is_temporary_and_no_mark_against_anybody(
     postern: Postern, database: Database
 ) -> None:
-    login = (postern.card["smtp"]["username"], postern.card["smtp"]["password"])
+    made = postern.call("POST", "/v1/smtp-users", expect=201, json={"username": token("user")})
+    known = (postern.card["smtp"]["username"], postern.card["smtp"]["password"])
     database.server.crash()
-    for _ in range(5):
+    for login in [known, (made["username"], made["password"]), ("nobody", "wrong")] * 2:
         with RawSMTP(postern.smtp_port) as session:
             if session.reply().code == 220 and session.command("EHLO tests.test").code == 250:
                 secret = base64.b64encode("\0".join(("", *login)).encode()).decode()
                 said = session.command(f"AUTH PLAIN {secret}")
-                assert said.code in (421, 451, 454, 235), str(said)
+                # One that was checked a moment ago may be remembered; nobody is told that a password is wrong.
+                assert said.code in (421, 451, 454) or (said.code == 235 and login == known), str(said)
     database.server.start()
     until(lambda: readiness(postern)[0] == 200, "it is back", 30)
     with postern.smtp() as session:
@@ -228,11 +222,9 @@ def test_a_database_that_cannot_be_used_is_said_at_once(
         url = database.url.replace(database.name, "no_such_database")
     else:
         url = database.url_for("postern", sslmode="perhaps")
-    environment = {"POSTERN_DATA_DIR": str(tmp_path / "data"), "POSTERN_DATABASE_URL": url,
-                   "POSTERN_TLS_CA_FILE": str(trusted)}  # fmt: skip
-    for command in ("check", "migrate"):
-        done = run(command, cwd=tmp_path, timeout=60, **environment)
-        said = done.stdout + done.stderr
-        assert done.returncode == 1, f"{command}: {done.returncode}\n{said}"
-        assert secret not in said and "%40" not in said, "no password in what it says"
-        assert "database" in said.lower(), said
+    done = run("check", cwd=tmp_path, timeout=20, POSTERN_DATA_DIR=str(tmp_path / "data"), POSTERN_DATABASE_URL=url,
+               POSTERN_TLS_CA_FILE=str(trusted))  # fmt: skip
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, f"{done.returncode}\n{said}"
+    assert secret not in said and "%40" not in said, "no password in what it says"
+    assert "database" in said.lower(), said

@@ -79,7 +79,9 @@ def test_every_queue_is_shown_with_depth_rates_and_health(company: Company) -> N
         assert shown["status"] == "ok", shown
         for row in shown["queues"]:
             assert row["source"] == "management" and row["health"] == "healthy", row
-            for figure in ("ready", "unacknowledged", "consumers", "publish_rate", "consume_rate"):
+            # A queue that nothing has been through has no rates.
+            rates = ("publish_rate", "consume_rate") if row["role"] in ("outbox", "success") else ()
+            for figure in ("ready", "unacknowledged", "consumers", *rates):
                 assert isinstance(row[figure], (int, float)), row
         return shown
 
@@ -268,7 +270,7 @@ def test_open_operations_pass_with_our_credentials(company: Company) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [("POST", "/v1/inject"), ("GET", "/v1/inject"), ("POST", "/v1/pools"), ("DELETE", "/v1/pools"),
-     ("GET", "/api/results"), ("GET", "/v1/externalmtas"), ("GET", "/v2/pauses"), ("GET", "/"),
+     ("GET", "/api/results"), ("GET", "/v1/externalmtas"), ("GET", "/v2/pauses"),
      ("GET", "/v1/pauses/"), ("GET", "//v1/pauses"),
      ("GET", "/v1/../v1/pauses"), ("GET", "/v1/%70auses"), ("GET", "/V1/pauses"), ("GET", "/v1/pauses;x"),
      ("PUT", "/v1/pauses"), ("GET", "/v1/pauses%00"), ("GET", "/v1/pauses%2f..%2finject"), ("PATCH", "/v1/pauses")],
@@ -389,9 +391,15 @@ def test_alerts_are_opened_told_and_closed(tmp_path: Path, rabbitmq: RabbitMQ, a
             stamp, signature = found.groups()
             wanted = hmac.new(secret.encode(), f"{stamp}.".encode() + one.body, hashlib.sha256).hexdigest()
             assert hmac.compare_digest(signature, wanted)
-        # The first answer was 500: that notice came once more, under the same key.
-        keys = [one.headers["idempotency-key"] for one in receiver.posted]
-        assert keys.count(keys[0]) == 2 and all(keys.count(key) == 1 for key in set(keys) - {keys[0]})
+        # The first answer was 500: that notice comes once more, under the same key.
+        first = receiver.posted[0].headers["idempotency-key"]
+
+        def copies(key: str) -> int:
+            return [one.headers["idempotency-key"] for one in receiver.posted].count(key)
+
+        until(lambda: copies(first) == 2, "what was not taken is told again", 60)
+        assert all(copies(one.headers["idempotency-key"]) == 1 for one in receiver.posted[1:]
+                   if one.headers["idempotency-key"] != first)  # fmt: skip
 
         company.postern.call("POST", "/v1/queues/failure/drain", json={})
         company.vhost.declare(OUTBOX)

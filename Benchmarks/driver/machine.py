@@ -90,10 +90,14 @@ def wait_until(condition, seconds, what, interval=0.05):
 
 
 class Processes:
-    """A server's process and all that descend from it."""
+    """A server's process, or several servers', and all that descend from them.
 
-    def __init__(self, root):
-        self.root = root
+    `rest` is the share of one core that they may use and still count as quiet.
+    """
+
+    def __init__(self, *roots, rest=0.05):
+        self.roots = roots
+        self.rest = rest
 
     def cpu_seconds(self):
         """Processor time of the living and of those that their parents have waited for."""
@@ -109,8 +113,9 @@ class Processes:
                     total[name] += int(line.split()[1])
         return total
 
-    def wait_until_quiet(self, for_seconds=0.5, share=0.05, within=120):
+    def wait_until_quiet(self, for_seconds=0.5, share=None, within=120):
         """Until the processes have used less than `share` of one core over `for_seconds`."""
+        share = self.rest if share is None else share
         last = [self.cpu_seconds(), time.monotonic()]
 
         def is_quiet():
@@ -130,7 +135,7 @@ class Processes:
                     children.setdefault(self._stat(int(entry))[0], []).append(int(entry))
                 except OSError:
                     continue  # gone meanwhile
-        found = [self.root]
+        found = list(self.roots)
         for pid in found:
             found += children.get(pid, [])
         return found

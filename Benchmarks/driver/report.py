@@ -7,6 +7,14 @@ import string
 
 HEADINGS = ["measured", "Postern", "peer", "ratio", "goal"]
 
+#: What stands below a comparison's rate: the line's name, the figure of a run, digits after the point.
+ACCEPTING = [
+    ("p50, ms", "p50_ms", 1),
+    ("p99, ms", "p99_ms", 1),
+    ("server CPU, µs/message", "cpu_us", 0),
+    ("disk before each run, syncs/s", "syncs", 0),
+]
+
 
 @dataclasses.dataclass
 class Row:
@@ -29,8 +37,8 @@ def spread(values, digits=0):
     return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f}–{max(values):,.{digits}f})"
 
 
-def compared(what, ours, peer, goal_ratio=None):
-    """The rows of one pair of series: rate, latency, processor time, and how fast the disk was meanwhile."""
+def compared(what, ours, peer, goal_ratio=None, figures=ACCEPTING):
+    """The rows of one pair of series: the rate, and below it the figures asked for."""
     pairwise = [mine / theirs for mine, theirs in zip(ours.values("per_second"), peer.values("per_second"))]
     yield Row(
         what=f"{what}, messages/s",
@@ -40,12 +48,7 @@ def compared(what, ours, peer, goal_ratio=None):
         goal="—" if goal_ratio is None else f"≥ {goal_ratio:g} ×",
         met=None if goal_ratio is None else statistics.median(pairwise) >= goal_ratio,
     )
-    for name, figure, digits in [
-        ("p50, ms", "p50_ms", 1),
-        ("p99, ms", "p99_ms", 1),
-        ("server CPU, µs/message", "cpu_us", 0),
-        ("disk before each run, syncs/s", "syncs", 0),
-    ]:
+    for name, figure, digits in figures:
         theirs = peer.median(figure)
         yield Row(
             what=f"— {name}",
@@ -53,6 +56,12 @@ def compared(what, ours, peer, goal_ratio=None):
             peer=spread(peer.values(figure), digits),
             ratio=f"{ours.median(figure) / theirs:.2f}" if theirs else "—",
         )
+
+
+def latencies(what, runs, figure):
+    """Two rows: the median and the 99th percentile of every run, over all runs."""
+    for name in ("p50", "p99"):
+        yield Row(f"{what}: {name}, ms", spread([run[f"{figure}_{name}"] for run in runs], digits=1))
 
 
 def terminal(rows):

@@ -4,10 +4,13 @@ import contextlib
 import dataclasses
 import pathlib
 
-from . import filler, pairs, report, sendlog
+from . import company, filler, latency as latencies, pairs, report, sendlog
 from .bare import Bare
+from .fleet import Members
 from .postern import Postern
 from .postfix import Postfix
+from .postgres import PgBench, PostgresPostern
+from .relay import BarePublisher, RelayingPostern
 
 
 @dataclasses.dataclass
@@ -23,14 +26,20 @@ class Sizes:
     few_rows: int = 10_000
     many_rows: int = 1_000_000
     requests: int = 500
+    relayed: int = 20_000
+    latency_rate: int = 200
+    #: Through the stand-in, which does one thing after another.
+    delivered_rate: int = 50
+    latency_seconds: int = 5
     #: Also the shapes of session that no goal speaks of.
     thorough: bool = True
 
     @classmethod
     def quick(cls):
         return cls(
-            messages=3_000, idle_connections=300, few_rows=5_000, many_rows=100_000, requests=100, thorough=False
-        )
+            messages=3_000, idle_connections=300, few_rows=5_000, many_rows=100_000, requests=100, relayed=4_000,
+            latency_seconds=2, thorough=False,
+        )  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -39,6 +48,7 @@ class Bench:
 
     binary: str
     bare_binary: str
+    publisher_binary: str
     load: object
     workdir: pathlib.Path
     sizes: Sizes
@@ -160,4 +170,100 @@ def log(bench):
         yield from report.compared(f"HTTP accept {long.name}", *pairs.measure(servers, run, bench), goal_ratio=0.9)
 
 
-ALL = {"smtp": smtp, "http": http, "memory": memory, "log": log}
+def relay(bench):
+    """Relay to RabbitMQ with confirms, beside a bare librabbitmq publisher."""
+    with contextlib.ExitStack() as stack:
+        broker = stack.enter_context(company.Broker(company.authority(bench.workdir)))
+        version = broker.version()
+        for kind in ("classic", "quorum"):
+            vhost = broker.virtual_host()
+            servers = RelayingPostern(bench, vhost, kind), BarePublisher(bench.publisher_binary, bench, vhost, kind)
+            with running(*servers):
+                bench.say(f"relay to RabbitMQ {version}, {kind} queue: Postern and a bare publisher by turns")
+                ours, peer = pairs.measure(servers, lambda server: server.relay(bench.sizes.relayed), bench)
+            figures = [("publisher's CPU, µs/message", "cpu_us", 0), ("disk before each run, syncs/s", "syncs", 0)]
+            what = f"relay to RabbitMQ, {kind} queue, confirmed"
+            yield from report.compared(what, ours, peer, goal_ratio=0.5, figures=figures)
+
+
+def postgres(bench):
+    """Accept on PostgreSQL, beside rows as large committed by pgbench, and beside the embedded database."""
+    sizes = bench.sizes
+    with company.DatabaseServer(company.authority(bench.workdir)) as server:
+        ours = PostgresPostern(bench, server, "postgres")
+        peer = PgBench(server, bench, pattern=ours.rows_of_a_message)
+        with running(ours, peer, bench.postern("sqlite", "Postern on SQLite")) as servers:
+            bench.say(f"HTTP accept on PostgreSQL {server.version()}, pgbench, and HTTP accept on SQLite by turns")
+
+            def run(server):
+                if server is peer:
+                    return peer.run(sizes.messages)
+                return bench.load.http(server, sizes.messages, sizes.sessions, sizes.size)
+
+            on_postgres, pgbench, on_sqlite = pairs.measure(servers, run, bench)
+            yield from report.compared("HTTP accept on PostgreSQL", on_postgres, pgbench)
+            yield from report.compared("HTTP accept on PostgreSQL beside SQLite", on_postgres, on_sqlite, figures=[])
+
+
+def processes(bench):
+    """Accept with one process and with two, on one PostgreSQL and one RabbitMQ."""
+    with contextlib.ExitStack() as stack:
+        authority = company.authority(bench.workdir)
+        broker = stack.enter_context(company.Broker(authority))
+        server = stack.enter_context(company.DatabaseServer(authority))
+        members = [Members(bench, server, broker, count) for count in (2, 1)]
+        with running(*members):
+            bench.say("HTTP accept on PostgreSQL with relay: two processes and one by turns")
+            two, one = pairs.measure(members, lambda server: server.run(bench.sizes.messages), bench)
+        figures = [("until all is at the broker, messages/s", "relayed_per_second", 0), *report.ACCEPTING]
+        yield from report.compared("HTTP accept with relay, two processes", two, one, figures=figures)
+
+
+def latency(bench):
+    """From the submission to the outbox queue, and to the delivery on the timeline."""
+    sizes = bench.sizes
+    with contextlib.ExitStack() as stack:
+        authority = company.authority(bench.workdir)
+        broker = stack.enter_context(company.Broker(authority))
+        server = stack.enter_context(company.DatabaseServer(authority))
+        vhost = broker.virtual_host()
+        vhost.declare(*company.QUEUES)
+        postern = PostgresPostern(bench, server, "latency", broker.environment(vhost))
+        stack.enter_context(running(postern))
+
+        bench.say(f"latency at {sizes.latency_rate} messages/s: submission to the outbox queue")
+        with latencies.QueueWatch(vhost) as watch:
+            runs = latencies.measure(postern, watch, sizes.latency_rate, bench)
+        yield from report.latencies(f"{sizes.latency_rate} messages/s, submission → 202", runs, "answer")
+        yield from report.latencies(f"{sizes.latency_rate} messages/s, submission → outbox queue", runs, "arrival")
+
+        bench.say(f"latency at {sizes.delivered_rate} messages/s: submission to the delivery on the timeline")
+        with latencies.mailerq(vhost), latencies.TimelineWatch(postern.rows) as watch:
+            runs = latencies.measure(postern, watch, sizes.delivered_rate, bench)
+        yield from report.latencies(f"{sizes.delivered_rate} messages/s, submission → delivered", runs, "arrival")
+
+
+def _in_company(stage, goal="—"):
+    """The stage, or a row that says why it was left out."""
+
+    def either(bench):
+        reason = company.why_not()
+        if reason:
+            bench.say(f"  left out: {reason}")
+            yield report.Row(stage.__doc__, f"left out: {reason}", goal=goal, met=None if goal == "—" else False)
+        else:
+            yield from stage(bench)
+
+    return either
+
+
+ALL = {
+    "smtp": smtp,
+    "http": http,
+    "memory": memory,
+    "log": log,
+    "relay": _in_company(relay, goal="≥ 0.5 ×"),
+    "postgres": _in_company(postgres),
+    "processes": _in_company(processes),
+    "latency": _in_company(latency),
+}

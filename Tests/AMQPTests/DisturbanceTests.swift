@@ -136,7 +136,9 @@ struct DisturbanceTests {
         }
     }
 
-    @Test("a body that the blocked broker does not read is in doubt after the confirm time-out, and a stop is not held up")
+    @Test(
+        "a body that the blocked broker does not read is in doubt after the confirm time-out"
+    )
     func blockedWrite() async throws {
         let broker = try await Self.own.value
         let large = [UInt8](repeating: 0x61, count: 30 << 20)
@@ -153,6 +155,24 @@ struct DisturbanceTests {
             try await eventually("it publishes again") {
                 await bench.publisher.publish([bench.message("after")]) == [.confirmed]
             }
+        }
+    }
+
+    @Test("a stop is not held up by a write that the blocked broker does not read")
+    func stopInWrite() async throws {
+        let broker = try await Self.own.value
+        let large = [UInt8](repeating: 0x61, count: 30 << 20)
+        try await withBench(on: broker, changing: { $0.stopTimeout = .seconds(1) }) { bench in
+            try await bench.connected()
+            try await broker.control("set_vm_memory_high_watermark absolute 1024")
+            async let outcomes = bench.publisher.publish([AMQPMessage(routingKey: bench.queue, body: large)])
+            try await eventually("it is on its way") { bench.publisher.counters.published == 1 }
+            let start = ContinuousClock.now
+            await bench.publisher.stop()
+            let took = ContinuousClock.now - start
+            try await broker.control("set_vm_memory_high_watermark 0.4")
+            #expect(took < .seconds(12))
+            #expect(await outcomes != [.confirmed])
         }
     }
 

@@ -1,8 +1,9 @@
 // Publishing on a real broker: what each outcome means.
 
-@testable import AMQP
 import TestSupport
 import Testing
+
+@testable import AMQP
 
 @Suite("Publisher")
 struct PublisherTests {

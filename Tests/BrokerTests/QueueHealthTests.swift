@@ -4,8 +4,8 @@ import Logging
 import Model
 import RabbitMQManagement
 import Synchronization
-import Testing
 import TestSupport
+import Testing
 import WebClient
 import WebTestSupport
 
@@ -92,7 +92,9 @@ struct QueueHealthTests {
 
     @Test("a blocked publisher blocks, and one that lost its connection is down, without a new round")
     func connections() async {
-        inspector.say(["outbox": PassiveReading(ready: 0, consumers: 1), "failed": PassiveReading(ready: 0, consumers: 1)])
+        inspector.say([
+            "outbox": PassiveReading(ready: 0, consumers: 1), "failed": PassiveReading(ready: 0, consumers: 1),
+        ])
         let state = Mutex(BrokerConnection(name: "publisher", state: .connected))
         let health = QueueHealth(
             configuration: .init(queues: [.outbox: "outbox"]), management: nil, inspect: inspector.inspect,
@@ -154,7 +156,9 @@ struct QueueHealthTests {
 
     @Test("management that fails is left alone for a while, and AMQP answers meanwhile")
     func fallback() async throws {
-        inspector.say(["outbox": PassiveReading(ready: 1, consumers: 1), "failed": PassiveReading(ready: 0, consumers: 1)])
+        inspector.say([
+            "outbox": PassiveReading(ready: 1, consumers: 1), "failed": PassiveReading(ready: 0, consumers: 1),
+        ])
         try await with({ _ in .json("{}", status: 401) }) { management, server in
             let health = health(management: management)
             await health.look()

@@ -71,7 +71,9 @@ struct QueueSampleTests {
 
     @Test("an alarm blocks every queue that is there, and says what and where")
     func alarm() {
-        let alarms = [BrokerAlarm(node: "rabbit@b", resource: "memory"), BrokerAlarm(node: "rabbit@a", resource: "disk")]
+        let alarms = [
+            BrokerAlarm(node: "rabbit@b", resource: "memory"), BrokerAlarm(node: "rabbit@a", resource: "disk"),
+        ]
         let status = judged(.outbox, QueueReading(ready: 1, consumers: 1), alarms: alarms)
         #expect(status.health == .blocked)
         #expect(status.detail == "the broker has an alarm (disk, memory) on rabbit@a, rabbit@b")

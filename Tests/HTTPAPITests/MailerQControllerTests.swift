@@ -169,7 +169,8 @@ struct MailerQControllerTests {
 
     @Test("the list has every operation, which are open, and how the last hour went")
     func list() async throws {
-        try await with(script: { request in request.target == "/api/jobs" ? .hangUp : .json("[]") }) { door, _ async throws in
+        try await with(script: { request in request.target == "/api/jobs" ? .hangUp : .json("[]") }) {
+            door, _ async throws in
             _ = try await door.call(.get, "/v1/mailerq/v1/pauses")
             _ = try await door.call(.get, "/v1/mailerq/api/jobs")
             let answer = try await door.call(.get, "/v1/mailerq").object
@@ -207,7 +208,8 @@ struct MailerQControllerTests {
                 let key = try await door.house.callers.issueKey(request, in: door.house.vault.id).text.reveal()
                 return try await door.call(
                     method, "/v1/mailerq/v1/pauses", authorization: .field("Bearer \(key)"),
-                    method == .get ? "" : "{}").status
+                    method == .get ? "" : "{}"
+                ).status
             }
             #expect(try await call([.send, .amqp, .read, .admin], .get) == 403)
             #expect(try await call(.mailerq, .get) == 200)

@@ -21,7 +21,8 @@ struct QueueControllerTests {
         connections: [BrokerConnection] = []
     ) async -> QueueHealth {
         let health = QueueHealth(
-            configuration: .init(queues: [.outbox: "out", .failure: "bad"]), management: nil, inspect: { _ in readings },
+            configuration: .init(queues: [.outbox: "out", .failure: "bad"]), management: nil,
+            inspect: { _ in readings },
             connections: { connections }, clock: ManualClock(),
             logger: Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() })
         await health.look()
@@ -83,7 +84,8 @@ struct QueueControllerTests {
     @Test("readiness shows the broker to strangers, without names or reasons, and does not depend on it")
     func readiness() async throws {
         let connections = [BrokerConnection(name: "publisher", state: .connecting, detail: "no route to secret-host")]
-        let broker = await Self.broker(["out": PassiveReading(ready: 2, consumers: 0), "bad": nil], connections: connections)
+        let broker = await Self.broker(
+            ["out": PassiveReading(ready: 2, consumers: 0), "bad": nil], connections: connections)
         try await withDoor(broker: broker) { door async throws in
             let answer = try await door.call(.get, "/readyz", authorization: .none)
             #expect(answer.status == 200)
@@ -135,7 +137,9 @@ struct QueueControllerTests {
 
     @Test(
         "a filter that is none is refused",
-        arguments: ["code=6xx", "code=5x", "domain=a..b", "older_than=-1", "older_than=1w", "cursor=x", "limit=0", "x=1"])
+        arguments: [
+            "code=6xx", "code=5x", "domain=a..b", "older_than=-1", "older_than=1w", "cursor=x", "limit=0", "x=1",
+        ])
     func badFilter(query: String) async throws {
         try await withDoor { door async throws in
             let answer = try await door.call(.get, "/v1/queues/failure?\(query)")
@@ -259,10 +263,12 @@ struct QueueControllerTests {
         }
     }
 
-    @Test("ages are seconds, or a number with a unit", arguments: [
-        ("0", 0.0), ("90", 90), ("90s", 90), ("15m", 900), ("2h", 7200), ("7d", 604_800), ("3650d", 315_360_000),
-        ("3651d", nil), ("", nil), ("s", nil), ("-1", nil), ("1.5h", nil), ("1w", nil), ("٣", nil), ("1 h", nil),
-    ])
+    @Test(
+        "ages are seconds, or a number with a unit",
+        arguments: [
+            ("0", 0.0), ("90", 90), ("90s", 90), ("15m", 900), ("2h", 7200), ("7d", 604_800), ("3650d", 315_360_000),
+            ("3651d", nil), ("", nil), ("s", nil), ("-1", nil), ("1.5h", nil), ("1w", nil), ("٣", nil), ("1 h", nil),
+        ])
     func ages(text: String, seconds: Double?) { #expect(RepairRequest.seconds(text) == seconds) }
 
     @Test("owners repair, others look: the scopes decide, and a read-only key changes nothing")
@@ -275,7 +281,8 @@ struct QueueControllerTests {
                     label: "k", kind: .tool, scopes: scopes, isReadOnly: isReadOnly)
                 let key = try await door.house.callers.issueKey(request, in: door.house.vault.id).text.reveal()
                 return try await door.call(
-                    method, path, authorization: .field("Bearer \(key)"), method == .post ? "{}" : "").status
+                    method, path, authorization: .field("Bearer \(key)"), method == .post ? "{}" : ""
+                ).status
             }
             for path in ["/v1/queues", "/v1/queues/failure"] {
                 #expect(try await status(.amqp, .get, path) == 200)
@@ -321,7 +328,8 @@ struct QueueControllerTests {
             #expect(data.map { $0["id"]?.stringValue } == orphans.reversed().prefix(2).map(\.id.text))
             #expect(data.first?["recipient_domain"] == .string("example.net"))
             let cursor = try page.string("next_cursor")
-            let rest = try await door.call(.get, "/v1/queues/orphans?limit=2&cursor=\(cursor)").object["data"]?.arrayValue
+            let rest = try await door.call(.get, "/v1/queues/orphans?limit=2&cursor=\(cursor)").object["data"]?
+                .arrayValue
             #expect(rest?.count == 1)
             #expect(try await door.call(.get, "/v1/queues/orphans?cursor=x").status == 422)
         }

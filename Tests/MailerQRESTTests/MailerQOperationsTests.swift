@@ -74,8 +74,9 @@ struct MailerQOperationsTests {
             MailerQOperation.all.first { $0.description == "POST /v1/pauses" })
         var reader = JSONReader(
             JSONObject(["cluster": .bool(true), "domain": .string("a.org"), "pool": .null, "expire": .integer(9)]))
-        #expect(String(decoding: operation.document(&reader), as: UTF8.self)
-            == #"{"domain":"a.org","cluster":true,"expire":9}"#)
+        #expect(
+            String(decoding: operation.document(&reader), as: UTF8.self)
+                == #"{"domain":"a.org","cluster":true,"expire":9}"#)
         #expect(reader.problems.isEmpty)
     }
 

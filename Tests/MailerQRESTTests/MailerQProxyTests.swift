@@ -61,7 +61,8 @@ struct MailerQProxyTests {
             (.json("{}", status: 500), .mailerqUnavailable), (.json("{}", status: 503), .mailerqUnavailable),
             (.answer(status: 302, fields: [("Location", "http://127.0.0.1:1/")]), .mailerqUnavailable),
             (.hangUp, .mailerqUnavailable), (.torn, .mailerqUnavailable), (.silence, .mailerqTimeout),
-            (.drip, .mailerqTimeout), (.answer(status: 200, body: Array(repeating: 0, count: 5000)), .mailerqUnavailable),
+            (.drip, .mailerqTimeout),
+            (.answer(status: 200, body: Array(repeating: 0, count: 5000)), .mailerqUnavailable),
         ])
     func trouble(reply: WebServerReply, code: ErrorCode) async throws {
         try await with({ _ in reply }) { proxy, _, _ async throws in

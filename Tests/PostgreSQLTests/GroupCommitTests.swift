@@ -155,7 +155,8 @@ struct GroupCommitTests {
             try await database.write { try $0.execute("INSERT INTO kept (value) VALUES (1), (2)") }
             let other = try await place.open()
             let meeting = (Counter(), Counter())
-            let update = { @Sendable (database: PostgreSQLDatabase, mine: Counter, theirs: Counter, first: Int, second: Int) in
+            let update = {
+                @Sendable (database: PostgreSQLDatabase, mine: Counter, theirs: Counter, first: Int, second: Int) in
                 try await database.write { connection in
                     try connection.execute("UPDATE kept SET value = value + 10 WHERE value % 10 = \(first)")
                     // The first time they wait until both hold their first row.

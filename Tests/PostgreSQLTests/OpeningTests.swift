@@ -19,8 +19,10 @@ struct OpeningTests {
     @Test(
         "a URL that cannot be read is refused without showing it",
         arguments: [
-            "postgres://user:hunter2@[::1/db", "postgres://user:hunter2@host:port:5/db?x", "postgres://u:hunter2%zz@h/db",
-            "postgres://u:hunter2@h/db?password=hunter2&hunter2=1", "postgres://u:hunter2@h/db?nonsense", "mysql://u:hunter2@h",
+            "postgres://user:hunter2@[::1/db", "postgres://user:hunter2@host:port:5/db?x",
+            "postgres://u:hunter2%zz@h/db",
+            "postgres://u:hunter2@h/db?password=hunter2&hunter2=1", "postgres://u:hunter2@h/db?nonsense",
+            "mysql://u:hunter2@h",
             "hunter2", "postgres://u:hunter2@h/db?sslmode", "postgres://u:p@h/db?=hunter2",
         ])
     func unreadable(_ url: String) {
@@ -31,7 +33,8 @@ struct OpeningTests {
 
     @Test("a configuration describes itself without user and password")
     func description() throws {
-        let configuration = try PostgreSQLConfiguration(url: "postgres://ann:hunter2@db.example.org:6432/mail?sslmode=require")
+        let configuration = try PostgreSQLConfiguration(
+            url: "postgres://ann:hunter2@db.example.org:6432/mail?sslmode=require")
         #expect(configuration.description == "db.example.org:6432/mail")
         #expect(try PostgreSQLConfiguration(url: "postgresql:///mail").description == "the local socket/mail")
     }

@@ -18,7 +18,8 @@ struct PostgreSQLDatabaseTests {
     @Test(
         "a text comes back byte for byte",
         arguments: [
-            "", " ", "'", "x'); DROP TABLE kept; --", "\"; DELETE FROM kept", "é", "e\u{301}", "😀", "\u{10FFFF}", "\r\n",
+            "", " ", "'", "x'); DROP TABLE kept; --", "\"; DELETE FROM kept", "é", "e\u{301}", "😀", "\u{10FFFF}",
+            "\r\n",
             "$1", "\\", "\\x00", "\u{FEFF}x", String(repeating: "ä", count: 100_000),
         ])
     func texts(_ text: String) async throws {
@@ -105,7 +106,8 @@ struct PostgreSQLDatabaseTests {
             }
             #expect(
                 row?.values == [
-                    .integer(7), .integer(-7), .integer(7), .integer(1), .integer(0), .real(1.5), .real(2.5), .text("v"),
+                    .integer(7), .integer(-7), .integer(7), .integer(1), .integer(0), .real(1.5), .real(2.5),
+                    .text("v"),
                     .text("n"), .blob([0, 255]), .null, .integer(0), .null, .integer(9),
                 ])
             let odd = await #expect(throws: SQLError.self) { try await database.read { try $0.row("SELECT now()") } }
@@ -146,11 +148,14 @@ struct PostgreSQLDatabaseTests {
                     INSERT INTO t (id, small, large, text) VALUES ('a', 1, 2, 'old');
                     """)
             }
-            let values: [(Int?, String?, [UInt8]?)] = [(nil, nil, nil), (5, "new", [1]), (nil, nil, nil), (6, nil, [2])]
+            let values: [(Int?, String?, [UInt8]?)] = [
+                (nil, nil, nil), (5, "new", [1]), (nil, nil, nil), (6, nil, [2]),
+            ]
             // Several rounds: the statements are prepared on their second use.
             for round in 0..<4 {
                 for (number, text, bytes) in values {
-                    let id = "row \(round) \(String(describing: number)) \(String(describing: text)) \(bytes?.count ?? 0)"
+                    let id =
+                        "row \(round) \(String(describing: number)) \(String(describing: text)) \(bytes?.count ?? 0)"
                     let rows = try await database.write { connection in
                         try connection.execute(
                             """
@@ -193,6 +198,19 @@ struct PostgreSQLDatabaseTests {
             try await database.write { try $0.execute("INSERT INTO kept (value) VALUES (1), (NULL)") }
             let rows = try await database.read { try $0.rows("SELECT 1 FROM kept WHERE value IN \(list: [Int]())") }
             #expect(rows.isEmpty)
+        }
+    }
+
+    @Test("more values than the protocol can count are refused, and the connection goes on")
+    func tooManyValues() async throws {
+        try await withTable { database, _ in
+            let numbers = (0..<65_536).map { Int64($0) }
+            let error = await #expect(throws: SQLError.self) {
+                try await database.read { try $0.rows("SELECT 1 WHERE 1 IN \(list: numbers)") }
+            }
+            #expect(error?.code == .failure)
+            let most = try await database.read { try $0.rows("SELECT 1 WHERE 1 IN \(list: Array(numbers.dropLast()))") }
+            #expect(most.count == 1)
         }
     }
 
@@ -279,7 +297,8 @@ struct PostgreSQLDatabaseTests {
     func mistakes() async throws {
         try await withTable { database, _ in
             let mistakes: [SQLStatement] = [
-                "SELEKT 1", "SELECT * FROM nowhere", "INSERT INTO kept (value) VALUES (\("secret")::bigint)", "SELECT 1/0",
+                "SELEKT 1", "SELECT * FROM nowhere", "INSERT INTO kept (value) VALUES (\("secret")::bigint)",
+                "SELECT 1/0",
             ]
             for statement in mistakes {
                 let error = await #expect(throws: SQLError.self) {

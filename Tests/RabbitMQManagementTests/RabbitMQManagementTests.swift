@@ -37,7 +37,8 @@ struct RabbitMQManagementTests {
 
     @Test("numbers that cannot be are unknown")
     func nonsense() async throws {
-        let answer = #"{"messages_ready":-1,"consumers":"2","message_stats":{"publish_details":{"rate":-0.5}},"type":7}"#
+        let answer =
+            #"{"messages_ready":-1,"consumers":"2","message_stats":{"publish_details":{"rate":-0.5}},"type":7}"#
         try await with({ _ in .json(answer) }) { management, _ async throws in
             #expect(try await management.queue("q") == QueueReading())
         }

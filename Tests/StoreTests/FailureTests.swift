@@ -93,7 +93,8 @@ struct FailureTests {
             #expect(try await waiting(house, FailureFilter(domain: "a.example")) == [a, c, d])
             #expect(try await waiting(house, FailureFilter(domain: "A.example")) == [])
             #expect(try await waiting(house, FailureFilter(until: start)) == [a, b])
-            #expect(try await waiting(house, FailureFilter(code: .ofClass(5), domain: "b.example", until: start)) == [b])
+            #expect(
+                try await waiting(house, FailureFilter(code: .ofClass(5), domain: "b.example", until: start)) == [b])
             let (total, kinds) = try await FailureRepository(database: house.database).count(
                 in: house.vault.id, matching: FailureFilter())
             #expect(total == 4)
@@ -105,7 +106,8 @@ struct FailureTests {
     @Test(
         "a code is three digits or a class",
         arguments: [
-            ("550", FailureFilter.Code.exactly(550)), ("5xx", .ofClass(5)), ("4xx", .ofClass(4)), ("200", .exactly(200)),
+            ("550", FailureFilter.Code.exactly(550)), ("5xx", .ofClass(5)), ("4xx", .ofClass(4)),
+            ("200", .exactly(200)),
             ("599", .exactly(599)), ("2xx", .ofClass(2)), ("600", nil), ("199", nil), ("6xx", nil), ("5x", nil),
             ("5XX", nil), ("xxx", nil), ("", nil), ("5500", nil), ("-50", nil), ("55x", nil), ("٥٥٠", nil),
             ("5x0", nil), (" 55", nil),
@@ -141,7 +143,8 @@ struct FailureTests {
         }
     }
 
-    @Test("draining takes out what matches, says so in its story, and leaves the message as it ended",
+    @Test(
+        "draining takes out what matches, says so in its story, and leaves the message as it ended",
         arguments: TestEngine.all)
     func draining(engine: TestEngine) async throws {
         try await withHouse(engine) { house in
@@ -205,8 +208,9 @@ struct FailureTests {
             #expect(try await failures.total() == 2)
             #expect(try await repair(.drain, house, in: theirs) == .done(1, skipped: 0, isLast: true))
             let deadline = house.clock.now()
-            #expect(try await repair(.requeue(deadline: deadline), house, in: theirs)
-                == .done(0, skipped: 0, isLast: true))
+            #expect(
+                try await repair(.requeue(deadline: deadline), house, in: theirs)
+                    == .done(0, skipped: 0, isLast: true))
             #expect(try await waiting(house) == [id])
         }
     }

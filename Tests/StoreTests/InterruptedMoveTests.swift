@@ -17,8 +17,8 @@ struct InterruptedMoveTests {
             let house = try await makeInstance(source)
             var breaks = 0
             while true {
-                // Two writes a run: each run gets a little further, and every place has been the last one.
-                let breaking = BreakingDatabase(target, writes: 2, failsAfterCommit: failsAfterCommit)
+                // Three writes a run, of which the first asks what the target can store: each run gets a little further.
+                let breaking = BreakingDatabase(target, writes: 3, failsAfterCommit: failsAfterCommit)
                 do {
                     _ = try await InstanceMover(source, breaking, at: house.clock, rows: 4).move()
                     break
@@ -126,8 +126,8 @@ struct InterruptedMoveTests {
     @Test("a mark that is gone although the connection broke is a completed move", arguments: TestEngine.all)
     func lastCommit(_ engine: TestEngine) async throws {
         try await withTwoDatabases(.standard, engine) { source, target in
-            // Nothing to copy: the schema, the mark, and the mark's end.
-            let breaking = BreakingDatabase(target, writes: Migrations.all.count + 2, failsAfterCommit: true)
+            // Nothing to copy: a question, the schema, the mark, and the mark's end.
+            let breaking = BreakingDatabase(target, writes: Migrations.all.count + 3, failsAfterCommit: true)
             _ = try await InstanceMover(source, breaking).move()
             #expect(try await Migrator(database: target).pending().isEmpty)
         }

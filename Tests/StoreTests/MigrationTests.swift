@@ -68,6 +68,17 @@ struct MigrationTests {
         }
     }
 
+    @Test("several that migrate at the same moment take each step once", arguments: TestEngine.all)
+    func concurrent(_ engine: TestEngine) async throws {
+        try await withDatabase(engine, isMigrated: false) { database in
+            let taken = try await withThrowingTaskGroup(of: [Int].self) { group in
+                for _ in 0..<6 { group.addTask { try await Migrator(database: database).migrate().map(\.number) } }
+                return try await group.reduce(into: []) { $0 += $1 }
+            }
+            #expect(taken.sorted() == Migrations.all.map(\.number))
+        }
+    }
+
     @Test("looking for what is pending writes nothing", arguments: TestEngine.all)
     func pendingOnly(_ engine: TestEngine) async throws {
         try await withDatabase(engine, isMigrated: false) { database in

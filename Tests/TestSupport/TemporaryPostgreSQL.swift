@@ -77,7 +77,8 @@ package final class TemporaryPostgreSQL: Sendable {
             kill -QUIT $pid; wait $pid
             rm -rf "$1"
             """
-        try spawn(["/bin/sh", "-c", guardian, "guardian", directory, binaries], input: ends[0], log: directory + "/log")
+        try spawn(
+            ["/bin/sh", "-c", guardian, "guardian", directory, binaries], input: ends[0], log: directory + "/log")
         close(ends[0])
         try Self.patiently { access(self.directory + "/initialised", F_OK) == 0 }
         guard access(directory + "/failed", F_OK) != 0, let file = fopen(data + "/postgresql.conf", "a") else {

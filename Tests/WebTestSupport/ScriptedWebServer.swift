@@ -142,8 +142,9 @@ package final class ScriptedWebServer: Sendable {
                 let channel = context.channel
                 context.pipeline.syncOperations.removeHandler(context: context).assumeIsolated().whenComplete { _ in
                     // Below the HTTP encoder, which would not let such bytes pass.
-                    guard let encoder = try? channel.pipeline.syncOperations.context(
-                        handlerType: HTTPResponseEncoder.self)
+                    guard
+                        let encoder = try? channel.pipeline.syncOperations.context(
+                            handlerType: HTTPResponseEncoder.self)
                     else { return }
                     encoder.writeAndFlush(NIOAny(ByteBuffer(string: text)), promise: nil)
                 }

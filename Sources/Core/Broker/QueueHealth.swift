@@ -94,7 +94,8 @@ package final class QueueHealth: Service {
         let (sample, checkedAt) = state.withLock { ($0.sample, $0.checkedAt) }
         let connections = connections()
         let publishers = connections.filter { $0.state == .blocked }
-        let block = sample?.alarm ?? publishers.first.map { "the broker blocks \($0.name): \($0.detail ?? "no reason")" }
+        let block =
+            sample?.alarm ?? publishers.first.map { "the broker blocks \($0.name): \($0.detail ?? "no reason")" }
         let fresh = sample.map { isStale(checkedAt) ? .none("the last answer is \(age(checkedAt)) s old") : $0 }
         let current = fresh ?? QueueSample.none("not asked yet")
         let queues = QueueRole.allCases.compactMap { role in

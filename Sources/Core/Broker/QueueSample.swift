@@ -100,7 +100,7 @@ extension QueueSample {
         _ block: String?,
         _ thresholds: BacklogThresholds
     ) -> (QueueStatus.Health, String) {
-        if let state = reading.state, !["running", "idle", "flow"].contains(state) {
+        if let state = reading.state, !["running", "idle", "flow", "live"].contains(state) {
             return (.unreachable, "the broker says that the queue is \(state)")
         }
         if let block { return (.blocked, block) }

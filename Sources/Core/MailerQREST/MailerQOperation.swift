@@ -42,11 +42,12 @@ package struct MailerQOperation: Sendable, Hashable, CustomStringConvertible {
 extension MailerQOperation {
     /// The three paths of the scope document, then MailerQ's documented REST API. `POST /v1/inject` is not here: what went
     /// that way would pass no rule of ours.
-    package static let all: [MailerQOperation] = [
-        MailerQOperation(method: .get, path: "/api/jobs", fields: []),
-        MailerQOperation(method: .get, path: "/api/queues", fields: []),
-        MailerQOperation(method: .get, path: "/api/results", fields: []),
-    ]
+    package static let all: [MailerQOperation] =
+        [
+            MailerQOperation(method: .get, path: "/api/jobs", fields: []),
+            MailerQOperation(method: .get, path: "/api/queues", fields: []),
+            MailerQOperation(method: .get, path: "/api/results", fields: []),
+        ]
         + resource("/v1/pauses", write: pause)
         + resource("/v1/errors", write: [Field("code", .integer, required: true)] + forced)
         + resource("/v1/pools", write: [Field("name", required: true), Field("description")])

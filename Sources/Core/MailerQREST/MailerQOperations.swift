@@ -45,7 +45,8 @@ package struct MailerQOperations: Sendable {
         var paths: [String] = []
         for operation in known where paths.last != operation.path { paths.append(operation.path) }
         throw Problem(
-            description: "\"\(path.prefix(80))\" is not an operation of MailerQ; known: \(paths.joined(separator: ", "))")
+            description:
+                "\"\(path.prefix(80))\" is not an operation of MailerQ; known: \(paths.joined(separator: ", "))")
     }
 
     /// Every operation, and whether it is open.

@@ -105,7 +105,8 @@ extension ErrorCode {
         case .mailerqUnauthorized:
             ErrorEntry(
                 httpStatus: 502, smtpCode: 451, smtpEnhanced: (4, 3, 5), title: "MailerQ does not let Postern in",
-                fix: "The operator corrects POSTERN_MAILERQ_TOKEN, or _USERNAME and _PASSWORD; your key is not the cause.")
+                fix: "The operator corrects POSTERN_MAILERQ_TOKEN (or _USERNAME, _PASSWORD); your key is not the cause."
+            )
         case .mailerqUnavailable:
             ErrorEntry(
                 httpStatus: 502, smtpCode: 451, smtpEnhanced: (4, 4, 1), title: "MailerQ gives no usable answer",

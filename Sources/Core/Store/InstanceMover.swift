@@ -122,7 +122,7 @@ extension InstanceMover {
         let due = try await Migrator(database: source.database).pending()
         guard due.isEmpty else {
             throw InstanceMoveError(
-                .sourceSchema, "the source is \(due.count) schema steps behind: run `postern migrate` on it first")
+                .sourceSchema, "the source has \(due.count == 1 ? "a schema step" : "\(due.count) schema steps") due: run `postern migrate` on it first")
         }
         try await refuseLivingProcesses(source, "source")
         let begun = try await targetState()

@@ -37,7 +37,9 @@ package struct MailerQCommand: AsyncParsableCommand {
                 TableColumn("") { $0["open"]?.boolValue == true ? "open" : "closed" },
             ])
             let rows = table.lines((answer["operations"]?.arrayValue ?? []).compactMap(\.objectValue))
-            guard answer["configured"]?.boolValue == true else { return rows + ["MailerQ's REST API is not configured."] }
+            guard answer["configured"]?.boolValue == true else {
+                return rows + ["MailerQ's REST API is not configured."]
+            }
             let hour = answer["last_hour"]?.objectValue ?? JSONObject()
             let flight = ValueText.cell(answer["in_flight"])
             return rows + [

@@ -44,7 +44,7 @@ struct ConnectionChecks {
             await database.close()
             if !due.isEmpty, server?.mayMakeTables == false {
                 throw StartError(
-                    description: "reachable, and \(due.count) schema steps are due, but the role may not make tables: "
+                    description: "reachable, but \(due.count) schema steps are due, and the role may not make tables: "
                         + "GRANT CREATE ON SCHEMA")
             }
             return "reachable\(server.map { " (\($0.description))" } ?? ""), "

@@ -42,21 +42,35 @@ final class AMQPArena {
     }
 
     func table(_ fields: [(String, AMQPField)]) -> amqp_table_t {
-        let size = MemoryLayout<amqp_table_entry_t>.stride * fields.count
-        let entries = allocate(size).bindMemory(to: amqp_table_entry_t.self, capacity: fields.count)
-        for (index, (key, field)) in fields.enumerated() {
-            var value = amqp_field_value_t()
-            switch field {
-            case .text(let text):
-                value.kind = UInt8(AMQP_FIELD_KIND_UTF8.rawValue)
-                value.value.bytes = bytes(text)
-            case .number(let number):
-                value.kind = UInt8(AMQP_FIELD_KIND_I64.rawValue)
-                value.value.i64 = number
-            }
-            (entries + index).initialize(to: amqp_table_entry_t(key: bytes(key), value: value))
-        }
+        let entries = entries(fields.count)
+        for (index, (key, field)) in fields.enumerated() { set(entries + index, key, field) }
         return amqp_table_t(num_entries: Int32(fields.count), entries: entries)
+    }
+
+    /// Texts, and one number before them.
+    func table(_ texts: [(String, String)], and key: String, _ number: Int64) -> amqp_table_t {
+        let entries = entries(texts.count + 1)
+        set(entries, key, .number(number))
+        for (index, (key, text)) in texts.enumerated() { set(entries + index + 1, key, .text(text)) }
+        return amqp_table_t(num_entries: Int32(texts.count + 1), entries: entries)
+    }
+
+    private func entries(_ count: Int) -> UnsafeMutablePointer<amqp_table_entry_t> {
+        allocate(MemoryLayout<amqp_table_entry_t>.stride * count)
+            .bindMemory(to: amqp_table_entry_t.self, capacity: count)
+    }
+
+    private func set(_ entry: UnsafeMutablePointer<amqp_table_entry_t>, _ key: String, _ field: AMQPField) {
+        var value = amqp_field_value_t()
+        switch field {
+        case .text(let text):
+            value.kind = UInt8(AMQP_FIELD_KIND_UTF8.rawValue)
+            value.value.bytes = bytes(text)
+        case .number(let number):
+            value.kind = UInt8(AMQP_FIELD_KIND_I64.rawValue)
+            value.value.i64 = number
+        }
+        entry.initialize(to: amqp_table_entry_t(key: bytes(key), value: value))
     }
 }
 

@@ -81,7 +81,9 @@ private struct AMQPURLParser {
             guard let close = authority.lastIndex(of: "]") else { throw wrong("IPv6 address lacks its ']'") }
             host = authority[authority.index(after: authority.startIndex)..<close]
             let after = authority[authority.index(after: close)...]
-            guard after.isEmpty || after.hasPrefix(":") else { throw wrong("something stands between ']' and the port") }
+            guard after.isEmpty || after.hasPrefix(":") else {
+                throw wrong("something stands between ']' and the port")
+            }
             port = after.isEmpty ? nil : after.dropFirst()
             guard host.utf8.contains(UInt8(ascii: ":")) else { throw wrong("brackets hold no IPv6 address") }
             guard host.utf8.allSatisfy({ $0.isHexadecimal || ":.%".utf8.contains($0) }) else {
@@ -97,7 +99,8 @@ private struct AMQPURLParser {
         guard host.utf8.count <= 253 else { throw wrong("host is longer than 253 bytes") }
         guard let port else { return (String(host), nil) }
         guard !port.isEmpty, port.utf8.allSatisfy({ $0.isDigit }), let number = Int(port), 1...65535 ~= number else {
-            throw wrong("port is not a number from 1 to 65535 (a password with ':', '/' or '@' must be percent-encoded)")
+            throw wrong(
+                "port is not a number from 1 to 65535 (a password with ':', '/' or '@' must be percent-encoded)")
         }
         return (String(host), number)
     }

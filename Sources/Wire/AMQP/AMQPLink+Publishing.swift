@@ -26,8 +26,7 @@ extension AMQPLink {
             properties.priority = priority
             flags |= AMQP_BASIC_PRIORITY_FLAG
         }
-        let own = (AMQPRawDelivery.publishHeader, AMQPField.number(Int64(bitPattern: tag)))
-        properties.headers = arena.table([own] + message.headers.map { ($0.0, .text($0.1)) })
+        properties.headers = arena.table(message.headers, and: AMQPRawDelivery.publishHeader, Int64(bitPattern: tag))
         properties._flags = amqp_flags_t(flags)
         let exchange = arena.bytes(message.exchange)
         let routingKey = arena.bytes(message.routingKey)
@@ -42,12 +41,14 @@ extension AMQPLink {
 extension AMQPMessage {
     /// What librabbitmq would cut or half write: short strings hold 255 bytes, the properties one frame.
     func whyUnfit(headerRoom: Int) -> String? {
-        let short = [
-            ("exchange", exchange), ("routing key", routingKey), ("content type", contentType),
-            ("content encoding", contentEncoding ?? ""), ("message id", messageID ?? ""),
-            ("correlation id", correlationID ?? ""),
-        ]
-        for (name, text) in short where text.utf8.count > 255 { return "the \(name) is longer than 255 bytes" }
+        if exchange.utf8.count > 255 { return "the exchange is longer than 255 bytes" }
+        if routingKey.utf8.count > 255 { return "the routing key is longer than 255 bytes" }
+        if contentType.utf8.count > 255 { return "the content type is longer than 255 bytes" }
+        if let contentEncoding, contentEncoding.utf8.count > 255 {
+            return "the content encoding is longer than 255 bytes"
+        }
+        if let messageID, messageID.utf8.count > 255 { return "the message id is longer than 255 bytes" }
+        if let correlationID, correlationID.utf8.count > 255 { return "the correlation id is longer than 255 bytes" }
         var size = 0
         for (key, value) in headers {
             if key.utf8.count > 128 { return "a header's name is longer than 128 bytes" }

@@ -34,13 +34,23 @@ struct Batch {
     }
 
     private mutating func settle(_ jobs: [WriteJob]) {
-        var ending = transaction(jobs, isolated: false)
-        if case .jobFailed = ending { ending = transaction(jobs, isolated: true) }
+        var ending = attempt(jobs)
+        // A connection that had died unnoticed is nobody's fault: all of them once more, on another.
+        if case .again(let failure) = ending, failure.remedy == .elsewhere {
+            guard restore(after: failure) else { return refuse(jobs, failure.error) }
+            ending = attempt(jobs)
+        }
         guard case .again(let failure) = ending else { return answer(jobs, ending) }
         // Alone each job holds fewer locks, for a shorter time.
         if jobs.count == 1 { return persevere(jobs[0], failure) }
         guard restore(after: failure) else { return refuse(jobs, failure.error) }
         for job in jobs { settle([job]) }
+    }
+
+    private func attempt(_ jobs: [WriteJob]) -> Ending {
+        let ending = transaction(jobs, isolated: false)
+        guard case .jobFailed = ending else { return ending }
+        return transaction(jobs, isolated: true)
     }
 
     private mutating func persevere(_ job: WriteJob, _ first: Failure) {

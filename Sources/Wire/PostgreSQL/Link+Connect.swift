@@ -68,7 +68,8 @@ extension Link {
             let left = ContinuousClock.now.duration(to: end) / .milliseconds(1)
             guard left > 0 else {
                 throw Refusal(
-                    error: SQLError(.unavailable, "no answer from \(configuration) within \(configuration.limits.connectTimeout) s"),
+                    error: SQLError(
+                        .unavailable, "no answer from \(configuration) within \(configuration.limits.connectTimeout) s"),
                     isFinal: false)
             }
             guard poll(&entry, 1, Int32(left.rounded(.up))) > 0 else { continue }
@@ -122,7 +123,8 @@ extension Link {
         }
         guard answer.text(1) == "UTF8" else {
             throw Refusal(
-                error: SQLError(.failure, "the database's encoding is \(answer.text(1)), and must be UTF8"), isFinal: true)
+                error: SQLError(.failure, "the database's encoding is \(answer.text(1)), and must be UTF8"),
+                isFinal: true)
         }
         guard let version = Int(answer.text(3)), version >= 130_000 else {
             throw Refusal(error: SQLError(.failure, "the server is older than PostgreSQL 13"), isFinal: true)

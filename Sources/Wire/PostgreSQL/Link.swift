@@ -46,13 +46,20 @@ final class Link {
         // What comes unasked is a notice, a farewell, or the end.
         for _ in 0..<16 where !isLost {
             guard ready(POLLIN, milliseconds: 0) != 0 else { return true }
-            if PQconsumeInput(handle) == 0 || PQstatus(handle) != CONNECTION_OK { isLost = true } else { PQisBusy(handle) }
+            if PQconsumeInput(handle) == 0 || PQstatus(handle) != CONNECTION_OK {
+                isLost = true
+            } else {
+                PQisBusy(handle)
+            }
         }
         return false
     }
 
     /// Adds a statement to what goes out next.
     func add(_ statement: SQLStatement) throws(Failure) {
+        guard statement.values.count <= Int(PQ_QUERY_PARAM_MAX_LIMIT) else {
+            throw Failure(SQLError(.failure, "a statement has \(statement.values.count) values"))
+        }
         do throws(SQLError) {
             try parameters.fill(statement.values, isQuestion: role == .reader)
         } catch {
@@ -201,6 +208,8 @@ extension Link {
             isLost = true
             return error.failure
         }
+        // The server has become a standby; its successor is found by connecting again.
+        if role == .writer, error.state == "25006" { return lose(error.message) }
         switch item {
         case .preparation(let statement):
             statement.forgetName()

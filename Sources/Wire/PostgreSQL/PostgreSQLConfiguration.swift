@@ -85,8 +85,14 @@ package struct PostgreSQLConfiguration: Sendable, CustomStringConvertible {
         let pieces = text.split(separator: "\"", omittingEmptySubsequences: false)
         var kept = ""
         for (index, piece) in pieces.enumerated() {
-            let isKeyword = piece.utf8.allSatisfy { $0 == UInt8(ascii: "_") || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
-            if index.isMultiple(of: 2) { kept += piece } else { kept += isKeyword && text.hasPrefix("invalid URI query") ? piece : "…" }
+            let isKeyword = piece.utf8.allSatisfy {
+                $0 == UInt8(ascii: "_") || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
+            }
+            if index.isMultiple(of: 2) {
+                kept += piece
+            } else {
+                kept += isKeyword && text.hasPrefix("invalid URI query") ? piece : "…"
+            }
         }
         return String(kept.split(separator: "\n").first ?? "").trimmed
     }

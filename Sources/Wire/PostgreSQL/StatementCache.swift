@@ -37,7 +37,9 @@ final class CachedStatement {
     /// - Returns: whether that changed anything.
     @discardableResult
     func nameType(of number: Int?) -> Bool {
-        guard let number, types.indices.contains(number - 1), types[number - 1] == TypeNumber.unknown else { return false }
+        guard let number, types.indices.contains(number - 1), types[number - 1] == TypeNumber.unknown else {
+            return false
+        }
         types[number - 1] = TypeNumber.text
         return true
     }

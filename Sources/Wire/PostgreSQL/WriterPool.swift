@@ -10,6 +10,13 @@ final class WriterPool: Sendable {
     private let wakeUp = DispatchSemaphore(value: 0)
     private let running: Mutex<(threads: Int, waiting: [CheckedContinuation<Void, Never>])>
     private let count: Int
+    /// Threads that are in a transaction now.
+    private let busy = Atomic<Int>(0)
+    /// Seconds for which a thread leaves what waits to one that is at work: it will take all of it in one transaction, which
+    /// costs less than two. Longer than a commit usually takes, and short enough where one hangs.
+    private static let courtesy = 0.003
+    /// Jobs that are worth a transaction of their own at once.
+    private static let plenty = 256
 
     init(_ dial: Dial) {
         self.dial = dial
@@ -61,6 +68,9 @@ final class WriterPool: Sendable {
                 OwnThread.sleep(seconds: max(dial.pause, 0.05))
                 continue
             }
+            if busy.load(ordering: .relaxed) > 0, (1..<Self.plenty).contains(queue.depth) {
+                OwnThread.sleep(seconds: Self.courtesy)
+            }
             guard let batch = queue.take() else {
                 isClosed = true
                 continue
@@ -70,7 +80,10 @@ final class WriterPool: Sendable {
                 continue
             }
             switch connection {
-            case .success(let link): Batch(line, link).commit(batch)
+            case .success(let link):
+                busy.add(1, ordering: .relaxed)
+                Batch(line, link).commit(batch)
+                busy.subtract(1, ordering: .relaxed)
             case .failure(let refusal):
                 for job in batch { job.refuse(SQLError(.unavailable, refusal.error.message)) }
             }

@@ -7,7 +7,8 @@ package protocol SQLDatabase: Sendable {
 
     /// A durable write: returns after the commit is on disk. Writes that wait at the same time share one transaction and one
     /// fsync (group commit); a body that throws takes back its own changes only. A body may run twice, its first changes
-    /// taken back, so it must do nothing but use its connection.
+    /// taken back, so it must do nothing but use its connection. After a statement that failed a body can only end: it may
+    /// have to fail with that statement's error, whatever it does then.
     ///
     /// - Parameter cost: bytes that the waiting work holds in memory, counted against the engine's limit.
     /// - Throws: what the body threw, or `SQLError` with `.overloaded` when too much is waiting, before anything was done.

@@ -27,7 +27,8 @@ struct Bench: Sendable {
     /// Takes all that is ready, settles it so, and hands out the bodies.
     func drain(_ queue: String? = nil, as disposition: AMQPDisposition = .ack) async throws -> [AMQPDelivery] {
         var all: [AMQPDelivery] = []
-        while case let taken = try await administration.take(queue: queue ?? self.queue, limit: 10_000), !taken.isEmpty {
+        while case let taken = try await administration.take(queue: queue ?? self.queue, limit: 10_000), !taken.isEmpty
+        {
             all += taken.map(\.delivery)
             try await administration.settle(taken.map { ($0.tag, disposition) })
             if disposition != .ack { break }

@@ -1,7 +1,8 @@
 // Calls that the product does not make, for setting a scene: deletions, odd declarations.
 
-@testable import AMQP
 import CRabbitMQ
+
+@testable import AMQP
 
 extension Bench {
     /// Runs on a thread of its own, with a connection of its own.
