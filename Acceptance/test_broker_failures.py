@@ -5,6 +5,7 @@ A copy may come twice where the broker's confirm was lost, and then under the sa
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,6 +25,9 @@ from harness.tls import Authority
 from harness.waiting import until
 
 MakePostern = Callable[..., Postern]
+
+# Each costs a restart of the broker. POSTERN_CRASH_ROUNDS makes it as many as in the crash test.
+ROUNDS = int(os.environ.get("POSTERN_CRASH_ROUNDS", "2"))
 
 
 @pytest.fixture
@@ -66,7 +70,7 @@ def readiness(postern: Postern) -> dict:
 def test_a_broker_killed_under_load_loses_nothing(company: Company, capsys: pytest.CaptureFixture[str]) -> None:
     broker = company.vhost.broker
     with Load(company.postern, http=1, smtp=1) as load:
-        for _ in range(2):
+        for _ in range(ROUNDS):
             load.run()
             load.reach(len(load.accepted) + 150)
             broker.kill9()
@@ -85,7 +89,7 @@ def test_a_broker_killed_under_load_loses_nothing(company: Company, capsys: pyte
     found = copies(company, load)
     repeated = sum(1 for count in found.values() if count > 1)
     with capsys.disabled():
-        print(f"\nbroker killed twice: {len(load.accepted)} accepted, none lost, {repeated} arrived twice "
+        print(f"\nbroker killed {ROUNDS} times: {len(load.accepted)} accepted, none lost, {repeated} arrived twice "
               f"({len(published_twice(company))} published again)")  # fmt: skip
     until(lambda: readiness(company.postern)["status"] == "ok", "readyz says that it is over", 40)
 
@@ -107,33 +111,24 @@ def test_closed_connections_are_made_anew(company: Company) -> None:
     copies(company, load)
 
 
-def test_nothing_is_in_flight_before_the_brokers_confirm(company: Company) -> None:
-    company.vhost.broker.kill9()
-    id = only_id(company.postern.send())
-    until(lambda: readiness(company.postern)["status"] == "down", "readyz says so", 40)
-    assert company.postern.message(id)["status"] == "queued"
-    assert "relayed" not in company.postern.event_types(id)
-    company.vhost.broker.start()
-    company.postern.wait_status(id, "delivered", 60)
-    assert company.story(id)[-2:] == ["relayed", "delivered"] and company.story(id).count("relayed") == 1
-    assert len(company.sink.deliveries) == 1
-
-
 def test_the_order_of_starting_does_not_matter(
     new_postern: MakePostern, fragile_rabbitmq: RabbitMQ, authority: Authority, sink: Peer
 ) -> None:
-    """Postern first, then the broker, then its queues, then MailerQ."""
+    """Postern first, then the broker, then its queues, then MailerQ. Nothing is in flight before the broker's confirm."""
     vhost = fragile_rabbitmq.virtual_host()
     fragile_rabbitmq.kill9()
     postern = new_postern(**broker_environment(vhost, authority))
     postern.start()
     use_mailerq(postern)
     id = only_id(postern.send())
+    until(lambda: readiness(postern)["status"] == "down", "readyz says so", 40)
+    assert postern.message(id)["status"] == "queued" and "relayed" not in postern.event_types(id)
     fragile_rabbitmq.start()
     until(lambda: "deferred" in postern.event_types(id), "the broker has no queue for it", 40)
     assert postern.message(id)["status"] == "queued"
     vhost.declare(*QUEUES)
     postern.wait_status(id, "in_flight", 30)
+    assert postern.event_types(id).count("relayed") == 1
     with stand_in(vhost, sink):
         postern.wait_status(id, "delivered", 30)
     postern.terminate()

@@ -51,7 +51,7 @@ def test_an_instance_moves_whole(new_postern: MakePostern, database: Database) -
     ids.append(postern.submit(raw, [f"{word}-raw@receiver.test"], options=("BODY=8BITMIME",)))
     for id in ids:
         postern.wait_status(id, "captured")
-    due = datetime.now(UTC) + timedelta(seconds=20)
+    due = datetime.now(UTC) + timedelta(seconds=12)
     scheduled = only_id(postern.send(send_at=due.isoformat(timespec="milliseconds")))
     user = postern.call("POST", "/v1/smtp-users", expect=201, json={"username": token("user")})
     key_id, caller = postern.new_key("send", "read")
@@ -121,10 +121,9 @@ def test_an_instance_that_runs_is_not_moved(new_postern: MakePostern, database: 
 
 @pytest.mark.parametrize(
     ("source", "target"),
-    [("sqlite:/nowhere/postern.db", None), ("postgres://postern:hidden-91@127.0.0.1:1/x", None),
-     (None, "postgres://postern:hidden-91@127.0.0.1:1/x?connect_timeout=2"), (None, "sqlite:other.db"),
+    [("sqlite:/nowhere/postern.db", None), (None, "postgres://postern:hidden-91@127.0.0.1:1/x?connect_timeout=2"),
      (None, "mysql://postern:hidden-91@127.0.0.1/x"), ("postern.db", None)],
-    ids=["no file", "from PostgreSQL", "nobody there", "to SQLite", "MySQL", "no scheme"],
+    ids=["no file", "nobody there", "MySQL", "no scheme"],
 )  # fmt: skip
 def test_what_cannot_be_done_is_said(
     new_postern: MakePostern, database: Database, source: str | None, target: str | None

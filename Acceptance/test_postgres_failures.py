@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ from harness.tls import Authority
 from harness.waiting import until
 
 MakePostern = Callable[..., Postern]
+
+# POSTERN_CRASH_ROUNDS makes it as many as in the crash test.
+ROUNDS = int(os.environ.get("POSTERN_CRASH_ROUNDS", "3"))
 
 SIMPLE = {"from": "ada@example.com", "to": ["bob@receiver.test"], "subject": "Hello", "text": "Hi"}
 
@@ -55,7 +59,7 @@ def test_a_database_killed_under_load_loses_nothing(
     postern: Postern, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert postern.process is not None
-    process, rounds = postern.process.pid, 3
+    process, rounds = postern.process.pid, ROUNDS
     with Load(postern) as load:
         load.run()
         for number in range(rounds):

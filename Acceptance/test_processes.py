@@ -23,11 +23,15 @@ from harness.peers import Peer
 from harness.postern import Postern, run
 from harness.postgres import Database, Postgres
 from harness.rabbitmq import RabbitMQ
+from harness.receiver import Receiver
 from harness.tls import Authority
 from harness.waiting import until
 
 # After so long without a sign a process counts as dead.
 LEASE = 5
+
+# From so many failures on, somebody is told.
+BACKLOG = 20
 
 
 class Plant:
@@ -37,7 +41,11 @@ class Plant:
         self.vhost = rabbitmq.virtual_host()
         self.sink = Peer()
         self.mailerq: StandIn = stand_in(self.vhost, self.sink)
-        environment = broker_environment(self.vhost, authority, POSTERN_PROCESS_LEASE=str(LEASE))
+        self.alerts = Receiver()
+        environment = broker_environment(
+            self.vhost, authority, POSTERN_PROCESS_LEASE=str(LEASE), POSTERN_ALERT_WEBHOOK_URL=self.alerts.url,
+            POSTERN_ALERT_FAILURE_BACKLOG=str(BACKLOG),
+        )  # fmt: skip
         self.fleet = Fleet(directory, database, 3, **environment)
         self._stack = contextlib.ExitStack()
 
@@ -46,6 +54,7 @@ class Plant:
             self.vhost.declare(*QUEUES)
             stack.enter_context(self.sink)
             stack.enter_context(self.mailerq)
+            stack.enter_context(self.alerts)
             stack.enter_context(self.fleet)
             use_mailerq(self.fleet[0])
             self._stack = stack.pop_all()
@@ -88,6 +97,8 @@ def plant(
     with Plant(tmp_path_factory.mktemp("plant"), postgres.database(), rabbitmq, authority) as plant:
         yield plant
         assert plant.mailerq.complaints == []
+        told = [one.headers["idempotency-key"] for one in plant.alerts.posted]
+        assert len(told) == len(set(told)), "one of three tells of an alert"
         for member in plant.fleet:
             if member.process is not None:
                 member.terminate()
@@ -254,6 +265,17 @@ def test_a_scheduled_message_does_not_need_the_process_that_took_it(plant: Plant
     plant.fleet[2].kill9()
     plant.fleet[0].wait_status(id, "delivered", 30)
     assert len(plant.sink.to(recipient)) == 1
+
+
+@pytest.mark.timeout(180)
+def test_the_duties_of_those_who_die_are_taken_over(plant: Plant) -> None:
+    """One process looks out for all; whichever it was, the one that is left does it now."""
+    plant.fleet[0].kill9()
+    plant.fleet[1].kill9()
+    plant.mailerq.always("*@duty.test", Bounce())
+    for _ in range(BACKLOG + 5):
+        plant.fleet[2].send(to=[f"{token()}@duty.test"])
+    until(lambda: "failure_backlog" in [one.document["kind"] for one in plant.alerts.posted], "somebody is told", 120)
 
 
 @pytest.mark.timeout(300)

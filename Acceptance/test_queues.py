@@ -16,7 +16,7 @@ import requests
 from conftest import finish
 from harness.api import Api, only_id
 from harness.company import FAILURE, OUTBOX, QUEUES, RETRY, SUCCESS, Company, broker_environment
-from harness.mail import token
+from harness.mail import header, token
 from harness.mailerq import Bounce, Fault
 from harness.postern import Postern, run
 from harness.rabbitmq import RabbitMQ
@@ -366,6 +366,8 @@ def test_alerts_are_opened_told_and_closed(tmp_path: Path, rabbitmq: RabbitMQ, a
     with Receiver(500) as receiver, Company(
         tmp_path / "alerts", rabbitmq.virtual_host(), authority, POSTERN_ALERT_WEBHOOK_URL=receiver.url,
         POSTERN_ALERT_WEBHOOK_SECRET=secret, POSTERN_ALERT_FAILURE_BACKLOG="3", POSTERN_ALERT_PUBLISH_STALLED="2",
+        POSTERN_ALERT_EMAIL="ops@receiver.test", POSTERN_ALERT_FROM="alerts@example.com",
+        POSTERN_ALERT_VAULT="default",
     ) as company:  # fmt: skip
         company.mailerq.always("*@bounce.test", Bounce())
         bounced = [only_id(company.postern.send(to=[f"{token()}@bounce.test"])) for _ in range(4)]
@@ -405,6 +407,8 @@ def test_alerts_are_opened_told_and_closed(tmp_path: Path, rabbitmq: RabbitMQ, a
         company.vhost.declare(OUTBOX)
         company.mailerq.revive()
         company.postern.wait_status(stuck, "delivered")
+        letter = company.sink.delivered("ops@receiver.test", 60)
+        assert letter.sender == "alerts@example.com" and header(letter.content, "Subject")[0].startswith("Postern")
         for kind in ("failure_backlog", "publish_stalled"):
             until(functools.partial(told, kind, "closed"), f"the end of {kind} is told", 90)
         assert company.postern.call("GET", "/v1/alerts", params={"state": "open"})["data"] == []

@@ -22,15 +22,20 @@ from harness.waiting import until
 DEAD = "acme.dead"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["SQLite", "PostgreSQL"])
 def company(
-    tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ, authority: Authority
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMQ, authority: Authority
 ) -> Iterator[Company]:
     """Its result queues have a place for what nobody can read, as POSTERN_AMQP_DECLARE would make it."""
+    environment = {}
+    if request.param == "PostgreSQL":
+        environment["POSTERN_DATABASE_URL"] = request.getfixturevalue("postgres").database().url
     vhost = rabbitmq.virtual_host()
     vhost.declare(DEAD)
     vhost.declare(SUCCESS, FAILURE, RETRY, x_dead_letter_exchange="", x_dead_letter_routing_key=DEAD)
-    with Company(tmp_path_factory.mktemp("results"), vhost, authority, declared={SUCCESS, FAILURE, RETRY}) as company:
+    with Company(
+        tmp_path_factory.mktemp("results"), vhost, authority, declared={SUCCESS, FAILURE, RETRY}, **environment
+    ) as company:
         yield company
         finish(company.postern)
 

@@ -32,7 +32,7 @@ def measure(servers, run, bench):
             result = _one(server, run, bench.workdir)
             if number > 0:
                 figures.runs.append(result)
-            bench.say(f"  {f'{number}/{pairs}' if number else 'warm':<4} {server.name:<18} {_line(result)}")
+            bench.say(f"  {f'{number}/{pairs}' if number else 'warm':<4} {server.name:<22} {_line(result)}")
     return series
 
 

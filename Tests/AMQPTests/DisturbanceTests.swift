@@ -131,8 +131,8 @@ struct DisturbanceTests {
             try await bench.connected()
             #expect(await waiting == [.confirmed])
             #expect(await bench.publisher.publish([bench.message("{\"n\":11}")]) == [.confirmed])
-            let stored3 = try await bench.drain()
-            #expect(stored3.count == 12)
+            let stored = try await bench.drain()
+            #expect(stored.count == 12)
         }
     }
 

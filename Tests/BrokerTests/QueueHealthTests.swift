@@ -204,7 +204,7 @@ struct QueueHealthTests {
         try await ScriptedWebServer.with(script) { server in
             let client = try WebClient()
             let management = RabbitMQManagement(
-                client: client, endpoint: try WebEndpoint.parse(server.url), virtualHost: "/", timeout: 2)
+                client: client, endpoint: try WebEndpoint.parse(server.url), virtualHost: "/", timeout: 30)
             do {
                 try await body(management, server)
                 await client.shutdown()

@@ -72,10 +72,12 @@ struct WatchdogTests {
     @Test("whatever a message holds, it cannot stop the round for the others")
     func hostileRows() async throws {
         try await withHouse { house in
+            // A NUL never gets as far as PostgreSQL's tables.
+            let first = house.database.isShared ? "\u{1}" : "\u{0}"
             let ids = try await house.accept {
                 $0.recipients = ["a@example.net", "b@example.net"]
                 $0.tags = ["a\nb", "\u{0}", String(repeating: "x", count: 5_000), ""]
-                $0.subject = "\u{0}\r\n\u{7}"
+                $0.subject = first + "\r\n\u{7}"
                 $0.lifetime = 60
             }
             house.clock.advance(seconds: 61)

@@ -70,8 +70,10 @@ struct InstanceConfigurationTests {
             ("POSTERN_MAX_RECIPIENTS", "99"), ("POSTERN_MAX_RECIPIENTS", "1001"), ("POSTERN_MIN_FREE_DISK_BYTES", "-1"),
             ("POSTERN_EMAILGATEWAY_ENABLED", "enabled"), ("POSTERN_EMAILGATEWAY_INBOUND_SMTP_ENABLED", "2"),
             ("POSTERN_EMAILGATEWAY_LIVE_SEND_ENABLED", "maybe"), ("POSTERN_LOG_LEVEL", "loud"),
-            ("POSTERN_DATABASE_URL", "postgres://db/postern"), ("POSTERN_DATABASE_URL", "sqlite:"),
-            ("POSTERN_PUBLIC_URL", "postern.example.com"),
+            ("POSTERN_DATABASE_URL", "mysql://db/postern"), ("POSTERN_DATABASE_URL", "sqlite:"),
+            ("POSTERN_PUBLIC_URL", "postern.example.com"), ("POSTERN_PROCESS_LEASE", "4"),
+            ("POSTERN_MAILERQ_MIME", "Canonical"), ("POSTERN_MAILERQ_OPERATIONS", "POST /v1/inject"),
+            ("POSTERN_ALERT_WEBHOOK_URL", "hooks.example.com"), ("POSTERN_ALERT_FAILURE_BACKLOG", "-1"),
         ])
     func badValue(key: String, value: String) {
         let problems = problems([key: value])

@@ -174,7 +174,9 @@ struct ResultHandlerTests {
             let id = try await relayed(house)
             let scripted = ScriptedDatabase(house.database)
             scripted.failNextWrites(Array(repeating: SQLError(.unavailable, "away"), count: 1_000))
-            let work = Task { await handler(house, .success, on: scripted).handle([result(house, id, [Self.accepted])]) }
+            let work = Task {
+                await handler(house, .success, on: scripted).handle([result(house, id, [Self.accepted])])
+            }
             while scripted.writeCount == 0 { await Task.yield() }
             work.cancel()
             #expect(await work.value == [.requeue])

@@ -19,6 +19,7 @@ import WebTestSupport
 struct MailerQControllerTests {
     private func with(
         open: String = "GET /v1/pauses, POST /v1/pauses, DELETE /v1/pauses, GET /v1/poolips, GET /api/jobs",
+        timeout: Double = 30,
         script: @escaping ScriptedWebServer.Script = { _ in .json("[]") },
         _ body: (OpenDoor, ScriptedWebServer) async throws -> Void
     ) async throws {
@@ -26,7 +27,7 @@ struct MailerQControllerTests {
             let client = try WebClient()
             let proxy = MailerQProxy(
                 operations: try .parse(open), client: client,
-                endpoint: try WebEndpoint.parse(server.url).authorized(token: Secret("t0ken")), timeout: 1,
+                endpoint: try WebEndpoint.parse(server.url).authorized(token: Secret("t0ken")), timeout: timeout,
                 clock: ManualClock(), logger: Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() })
             do {
                 try await withDoor(mailerq: proxy) { try await body($0, server) }
@@ -159,7 +160,7 @@ struct MailerQControllerTests {
             (.silence, 504, "mailerq_timeout"),
         ])
     func trouble(reply: WebServerReply, status: Int, code: String) async throws {
-        try await with(script: { _ in reply }) { door, _ async throws in
+        try await with(timeout: code == "mailerq_timeout" ? 0.3 : 30, script: { _ in reply }) { door, _ async throws in
             let answer = try await door.call(.get, "/v1/mailerq/v1/pauses")
             #expect((answer.status, answer.code) == (status, code))
             #expect(answer.headers[.wwwAuthenticate] == nil)

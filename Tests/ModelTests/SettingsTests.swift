@@ -43,7 +43,7 @@ struct SettingsTests {
         ("allowed_sender_domains", #"{"0":"acme.com"}"#), ("ip_pool_strategy", #""random""#),
         ("ip_pool_strategy", #""From_Domain""#), ("auth_mode", #""""#), ("auth_mode", "true"),
         ("inbound_smtp_enabled", #""true""#), ("inbound_smtp_enabled", "1"), ("live_send_enabled", "0"),
-        ("route", #""mailerq""#), ("route", "null"), ("smarthost_host", #""""#), ("smarthost_host", #""a\nb""#),
+        ("route", #""mailerQ""#), ("route", "null"), ("smarthost_host", #""""#), ("smarthost_host", #""a\nb""#),
         ("smarthost_port", "0"), ("smarthost_port", "65536"), ("smarthost_port", #""25""#),
         ("smarthost_tls", #""yes""#), ("smarthost_username", "{}"), ("smarthost_password", "1"),
     ]

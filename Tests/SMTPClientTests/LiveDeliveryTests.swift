@@ -419,8 +419,8 @@ struct LiveDeliveryTests {
 
     @Test("nobody listening is a transient failure that names the reason")
     func refusedConnection() async throws {
-        let port = try await ScriptedServer.run([]) { $0.port }
-        let result = await SMTPClientPool.with { await $0.deliver(.sample(), to: .loopback(port)) }
+        // A port that was just given back may be another test's by now; nobody listens on port 1.
+        let result = await SMTPClientPool.with { await $0.deliver(.sample(), to: .loopback(1)) }
         #expect(result.statuses[0].isTransient)
         #expect(result.failure?.stage == .connect)
         #expect(result.failure?.reason.contains("Connection refused") == true)

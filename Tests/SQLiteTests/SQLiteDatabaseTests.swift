@@ -179,6 +179,44 @@ struct SQLiteDatabaseTests {
         }
     }
 
+    @Test("asking for a table finds it, and nothing else")
+    func tables() async throws {
+        try await withTable { database in
+            let found = try await database.read { connection in
+                [try connection.hasTable("kept"), try connection.hasTable("nowhere"), try connection.hasTable("k%")]
+            }
+            #expect(found == [true, false, false])
+        }
+    }
+
+    @Test("a statement that is only sent is done, and its error is the body's")
+    func sending() async throws {
+        try await withTable { database in
+            try await database.write { try $0.send("INSERT INTO kept (value) VALUES (1)") }
+            #expect(try await database.integer("SELECT COUNT(*) FROM kept") == 1)
+            let error = await #expect(throws: SQLError.self) {
+                try await database.write { try $0.send("INSERT INTO nowhere VALUES (1)") }
+            }
+            #expect(error?.code == .failure)
+        }
+    }
+
+    @Test("a file belongs to one process, in which announcements are heard until the database is closed")
+    func announcements() async throws {
+        try await withTable { database in
+            #expect(database.name == "SQLite")
+            #expect(!database.isShared)
+            let heard = database.announcements()
+            for topic in ["a", "b", "a"] { database.announce(topic) }
+            await database.close()
+            database.announce("late")
+            var topics: [String] = []
+            for await topic in heard { topics.append(topic) }
+            #expect(topics == ["a", "b", "a"])
+            for await _ in database.announcements() { Issue.record("a closed database announces nothing") }
+        }
+    }
+
     @Test("a read cannot write")
     func readsOnly() async throws {
         try await withTable { database in

@@ -223,16 +223,18 @@ struct FailureTests {
                 for number in 0..<700 {
                     try connection.execute(
                         """
-                        INSERT INTO smtp_relay_logs SELECT \("msg_x\(1_000_000 + number)"), vault_id, correlation_id,
-                            caller_id, caller_label, door, sender, recipient, subject, status, route, priority, tags,
-                            size, attempts, last_reply, send_at, deadline_at, created_at, updated_at, payload_id,
-                            metadata, envelope FROM smtp_relay_logs WHERE id = \(first.text)
+                        INSERT INTO smtp_relay_logs (id, vault_id, correlation_id, caller_id, caller_label, door, sender,
+                            recipient, status, route, priority, size, attempts, deadline_at, created_at, updated_at,
+                            payload_id)
+                        SELECT \("msg_x\(1_000_000 + number)"), vault_id, correlation_id, caller_id, caller_label, door,
+                            sender, recipient, status, route, priority, size, attempts, deadline_at, created_at,
+                            updated_at, payload_id FROM smtp_relay_logs WHERE id = \(first.text)
                         """)
                     try connection.execute(
                         """
-                        INSERT INTO failures SELECT \("msg_x\(1_000_000 + number)"), vault_id, code, enhanced_code,
-                            domain, route, reason, failed_at + \(number + 1) FROM failures
-                            WHERE message_id = \(first.text)
+                        INSERT INTO failures (message_id, vault_id, code, domain, route, failed_at)
+                        SELECT \("msg_x\(1_000_000 + number)"), vault_id, code, domain, route,
+                            failed_at + \(number + 1) FROM failures WHERE message_id = \(first.text)
                         """)
                 }
             }

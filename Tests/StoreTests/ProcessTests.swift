@@ -9,7 +9,8 @@ import Vaults
 
 @Suite("Processes")
 struct ProcessTests {
-    @Test("the messages of a dead process go back to the outbox, those of a living one do not", arguments: TestEngine.all)
+    @Test(
+        "the messages of a dead process go back to the outbox, those of a living one do not", arguments: TestEngine.all)
     func burial(_ engine: TestEngine) async throws {
         try await withHouse(engine) { house in
             let housekeeping = HousekeepingRepository(database: house.database)
@@ -55,7 +56,8 @@ struct ProcessTests {
             let now = house.clock.now()
             func hold(_ owner: String, after seconds: Double) async throws -> Bool {
                 try await housekeeping.holdDuty(
-                    "watchdog", owner: owner, at: now.adding(seconds: seconds), until: now.adding(seconds: seconds + 30))
+                    "watchdog", owner: owner, at: now.adding(seconds: seconds), until: now.adding(seconds: seconds + 30)
+                )
             }
             #expect(try await hold("a", after: 0))
             #expect(try await !hold("b", after: 1))

@@ -95,14 +95,19 @@ struct ReportTests {
             try await confirm(house, try await handOver(house))
             #expect(try await repository.record([report(house, id, deferrals: 1)]) == [.recorded])
             let end = report(house, id, deferrals: 2, end: (.delivered, .delivered))
-            #expect(try await repository.record([end, end, report(house, id, deferrals: 1)]) == [.recorded, .repeated, .repeated])
+            #expect(
+                try await repository.record([end, end, report(house, id, deferrals: 1)]) == [
+                    .recorded, .repeated, .repeated,
+                ])
             #expect(try await repository.record([end]) == [.repeated])
             #expect(try await types(house, id) == [.accepted, .queued, .relayed, .deferred, .deferred, .delivered])
             #expect(try await message(house, id).status == .delivered)
         }
     }
 
-    @Test("a result that is faster than our own write stands, and the hand-over is told all the same", arguments: TestEngine.all)
+    @Test(
+        "a result that is faster than our own write stands, and the hand-over is told all the same",
+        arguments: TestEngine.all)
     func fasterThanUs(_ engine: TestEngine) async throws {
         try await withHouse(engine) { house in
             let repository = MessageRepository(database: house.database)

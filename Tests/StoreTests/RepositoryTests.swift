@@ -319,13 +319,20 @@ struct OverdueTests {
                 try connection.execute(
                     "UPDATE outbox SET ready = 0, due_at = \(lease), lease_owner = 'a' WHERE message_id = \(held.text)")
             }
-            #expect(try await housekeeping.overdue(at: house.clock.now().adding(seconds: 39.999), patience: 0, limit: 10).isEmpty)
+            #expect(
+                try await housekeeping.overdue(at: house.clock.now().adding(seconds: 39.999), patience: 0, limit: 10)
+                    .isEmpty)
             house.clock.advance(seconds: 60)
-            #expect(try await housekeeping.overdue(at: house.clock.now(), patience: 0, limit: 10).map(\.id) == [sooner, later])
+            #expect(
+                try await housekeeping.overdue(at: house.clock.now(), patience: 0, limit: 10).map(\.id) == [
+                    sooner, later,
+                ])
             #expect(try await housekeeping.overdue(at: house.clock.now(), patience: 0, limit: 1).map(\.id) == [sooner])
             house.clock.advance(seconds: 30)
             #expect(
-                try await housekeeping.overdue(at: house.clock.now(), patience: 0, limit: 10).map(\.id) == [held, sooner, later])
+                try await housekeeping.overdue(at: house.clock.now(), patience: 0, limit: 10).map(\.id) == [
+                    held, sooner, later,
+                ])
         }
     }
 }

@@ -16,7 +16,8 @@ package struct Duty: Sendable {
     /// - Parameters:
     ///   - name: the same in every process, such as `watchdog`.
     ///   - duration: seconds that the duty is held without being asked for again.
-    package init(_ name: String, owner: String, duration: Double = 30, database: any SQLDatabase, clock: any WallClock) {
+    package init(_ name: String, owner: String, duration: Double = 30, database: any SQLDatabase, clock: any WallClock)
+    {
         self.name = name
         self.owner = owner
         self.duration = duration

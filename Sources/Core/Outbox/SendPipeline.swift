@@ -171,7 +171,8 @@ package final class SendPipeline: Sendable {
             _ = try settings.require(Settings.smarthostTLS)
         case .mailerq, .mailerqHTTP:
             if let missing = configuration.missing[route] {
-                throw PosternError(.settingUnset, "the route \(route.rawValue) needs \(missing), which this instance lacks")
+                throw PosternError(
+                    .settingUnset, "the route \(route.rawValue) needs \(missing), which this instance lacks")
             }
         }
         return route

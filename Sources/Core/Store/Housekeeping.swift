@@ -77,7 +77,8 @@ package struct HousekeepingRepository: Sendable {
 
     /// Takes or keeps a duty that one process at a time may have, until the lease ends.
     /// - Returns: whether it is this owner's now.
-    package func holdDuty(_ name: String, owner: String, at now: Timestamp, until lease: Timestamp) async throws -> Bool {
+    package func holdDuty(_ name: String, owner: String, at now: Timestamp, until lease: Timestamp) async throws -> Bool
+    {
         try await database.write { connection in
             try connection.execute(
                 """

@@ -67,7 +67,8 @@ extension MessageRepository {
         _ connection: any SQLConnection
     ) throws -> ReportOutcome {
         let row = try connection.row(
-            "SELECT route, updated_at, status FROM smtp_relay_logs WHERE id = \(report.message.text) AND vault_id = \(report.vault.text)")
+            "SELECT route, updated_at, status FROM smtp_relay_logs WHERE id = \(report.message.text) AND vault_id = \(report.vault.text)"
+        )
         guard let row else { return .unknown }
         let route = try row.text(0)
         // Next hops count in whole seconds, by clocks of their own: nothing is told as older than what came before it.
@@ -80,12 +81,14 @@ extension MessageRepository {
         var isNew = false
         for attempt in report.attempts {
             let added = try insert(
-                attempt.event.notBefore(floor), by: route, origin: attempt.origin, of: report.message, in: report.vault, connection)
+                attempt.event.notBefore(floor), by: route, origin: attempt.origin, of: report.message, in: report.vault,
+                connection)
             if added { isNew = true }
         }
         guard let end = report.end,
             try insert(
-                end.move.event.notBefore(floor), by: route, origin: end.origin, of: report.message, in: report.vault, connection)
+                end.move.event.notBefore(floor), by: route, origin: end.origin, of: report.message, in: report.vault,
+                connection)
         else { return isNew ? .recorded : .repeated }
         // What was delivered is delivered, whichever hand-over it was. A failure counts for the last hand-over only: another
         // one is under way otherwise, and will have a report of its own.

@@ -24,7 +24,7 @@ package struct ConfigurationKey: Sendable, Hashable {
     package static let dataDirectory = ConfigurationKey(
         "POSTERN_DATA_DIR", "path", default: "data", "Where the embedded database, keys and the quickstart card live.")
     package static let databaseURL = ConfigurationKey(
-        "POSTERN_DATABASE_URL", "URL", default: "sqlite:<data>/postern.db", 
+        "POSTERN_DATABASE_URL", "URL", default: "sqlite:<data>/postern.db",
         "The database: `sqlite:PATH`, or `postgres://user:password@host/name?sslmode=verify-full`.")
     package static let masterKey = ConfigurationKey(
         "POSTERN_MASTER_KEY", "32 bytes in base64", default: nil,
@@ -96,13 +96,14 @@ package struct ConfigurationKey: Sendable, Hashable {
         "POSTERN_LOG_LEVEL", "one of trace, debug, info, notice, warning, error, critical", default: "info",
         "What is logged, to standard error.")
 
-    package static let all: [ConfigurationKey] = [
-        dataDirectory, databaseURL, masterKey, masterKeyFile, httpHost, httpPort, publicURL, httpConnections,
-        httpIdleTimeout, hostname, smtpHost, smtpPort, smtpTLSPort, smtpConnections, smtpConnectionsPerAddress,
-        smtpIdleTimeout, tlsCertificate, tlsKey, tlsCAFile, gatewayEnabled, inboundSMTPEnabled, liveSendEnabled,
-        maxMessageBytes, maxRecipients, retryInitial, retryMaximum, deliveryDeadline, smtpClientTimeout,
-        minFreeDiskBytes, logLevel,
-    ] + gateway
+    package static let all: [ConfigurationKey] =
+        [
+            dataDirectory, databaseURL, masterKey, masterKeyFile, httpHost, httpPort, publicURL, httpConnections,
+            httpIdleTimeout, hostname, smtpHost, smtpPort, smtpTLSPort, smtpConnections, smtpConnectionsPerAddress,
+            smtpIdleTimeout, tlsCertificate, tlsKey, tlsCAFile, gatewayEnabled, inboundSMTPEnabled, liveSendEnabled,
+            maxMessageBytes, maxRecipients, retryInitial, retryMaximum, deliveryDeadline, smtpClientTimeout,
+            minFreeDiskBytes, logLevel,
+        ] + gateway
 
     /// Keys of the command line's client, which a server sees without using them.
     static let clientKeys: Set<String> = ["POSTERN_URL", "POSTERN_TOKEN"]

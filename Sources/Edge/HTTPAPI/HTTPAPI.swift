@@ -153,7 +153,8 @@ package struct HTTPAPI: Sendable {
         return SendController(pipeline: services.pipeline).endpoints
             + MessageController(
                 messages: MessageRepository(database: services.database),
-                payloads: Payloads(database: services.database), preview: services.preview, signal: services.signal, clock: clock, ids: ids,
+                payloads: Payloads(database: services.database), preview: services.preview, signal: services.signal,
+                clock: clock, ids: ids,
                 lifetime: services.pipeline.configuration.lifetime
             ).endpoints
             + KeyController(callers: services.callers, clock: clock).endpoints

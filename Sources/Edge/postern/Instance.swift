@@ -145,7 +145,8 @@ struct Instance: Sendable {
         ).monitor(database: database, duty: alertDuty, clock: clock, ids: ids, logger: logger)
 
         var services: [any Service] = [
-            DatabaseService(database: database), process, SMTPClientService(pool: client), WebClientService(client: web),
+            DatabaseService(database: database), process, SMTPClientService(pool: client),
+            WebClientService(client: web),
             UseRecorder(authenticator: authenticator, logger: logger),
         ]
         if let broker { services += broker.services }

@@ -42,7 +42,9 @@ struct ProcessLease: Service {
                 if Task.isCancelled { break }
                 do {
                     let until = clock.now().adding(seconds: duration)
-                    guard try await !housekeeping.renewProcessNumber(number, owner: owner, until: until) else { continue }
+                    guard try await !housekeeping.renewProcessNumber(number, owner: owner, until: until) else {
+                        continue
+                    }
                 } catch {
                     logger.error("the process number could not be renewed", metadata: ["error": "\(error)"])
                     continue

@@ -55,6 +55,7 @@ enum Startup {
         postern_tune_allocator(4)
         // Databases, keys and cards are for this user only, wherever they are.
         umask(0o077)
+        raiseFileLimit()
         let level = Logger.Level(rawValue: configuration.logLevel) ?? .info
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)
@@ -64,10 +65,19 @@ enum Startup {
         return Logger(label: "postern")
     }
 
+    /// A connection is a file. The usual soft limit of 1,024 is for programs that use select(2).
+    private static func raiseFileLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+
     static func metrics() -> PrometheusRegistry {
         let registry = PrometheusRegistry()
         registry.help("postern_submissions_total", "Submissions by door and outcome.")
         registry.help("postern_http_requests_total", "HTTP requests by method, route and status.")
+        registry.help("postern_results_total", "Results from MailerQ's queues, by queue and outcome.")
         registry.help("postern_smtp_connections", "SMTP connections open now.")
         MetricsSystem.bootstrap(registry)
         return registry

@@ -86,7 +86,13 @@ package final class SQLiteDatabase: SQLDatabase {
             }
             if isFinished { continuation.resume() }
         }
-        // Closing folds the write-ahead log into the file; readers that are still at work finish first.
+        // Closing would leave the write-ahead log as it is: the pool's readers end last, and they may not write.
+        await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
+            pool.asyncWriteWithoutTransaction { connection in
+                _ = try? connection.checkpoint(.truncate)
+                done.resume()
+            }
+        }
         try? pool.close()
     }
 }
