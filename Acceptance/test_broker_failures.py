@@ -114,7 +114,7 @@ def test_closed_connections_are_made_anew(company: Company) -> None:
 def test_the_order_of_starting_does_not_matter(
     new_postern: MakePostern, fragile_rabbitmq: RabbitMQ, authority: Authority, sink: Peer
 ) -> None:
-    """Postern first, then the broker, then its queues, then MailerQ. Nothing is in flight before the broker's confirm."""
+    """Postern first, then the broker, its queues, MailerQ. Nothing is in flight before the broker's confirm."""
     vhost = fragile_rabbitmq.virtual_host()
     fragile_rabbitmq.kill9()
     postern = new_postern(**broker_environment(vhost, authority))

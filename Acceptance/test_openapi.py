@@ -20,7 +20,9 @@ EXPECTED = {
     ("post", "/v1/keys/{id}/rotate"), ("get", "/v1/smtp-users"), ("post", "/v1/smtp-users"),
     ("delete", "/v1/smtp-users/{id}"), ("get", "/v1/settings"), ("patch", "/v1/settings"), ("get", "/v1/ip-pools"),
     ("post", "/v1/ip-pools"), ("delete", "/v1/ip-pools/{id}"), ("get", "/v1/me"), ("get", "/healthz"),
-    ("get", "/readyz"), ("get", "/metrics"), ("get", "/openapi.json"),
+    ("get", "/readyz"), ("get", "/metrics"), ("get", "/openapi.json"), ("get", "/v1/queues"),
+    ("post", "/v1/queues/failure/drain"), ("post", "/v1/queues/failure/requeue"), ("get", "/v1/mailerq/{path}"),
+    ("post", "/v1/mailerq/{path}"), ("get", "/v1/alerts"),
 }  # fmt: skip
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -46,7 +48,8 @@ def test_it_describes_every_route_of_the_design(document: dict[str, Any]) -> Non
 def test_every_described_route_is_there(shadow: Postern, document: dict[str, Any]) -> None:
     ids = things(shadow)
     for path, item in document["paths"].items():
-        for method in METHODS & item.keys():
+        # Which of MailerQ's operations are there is for test_queues.py to see.
+        for method in METHODS & item.keys() if "{path}" not in path else ():
             real = path.replace("{dialect}", "simple")
             if method == "get":
                 answer = shadow.api("GET", with_id(real, ids))

@@ -57,12 +57,12 @@ struct AdministrationTests {
             #expect(await bench.publisher.publish(bench.messages(6)).allSatisfy { $0 == .confirmed })
             let taken = try await bench.administration.take(queue: bench.queue, limit: 5)
             #expect(taken.count == 5)
-            let depth1 = try await bench.depth()
-            #expect(depth1 == 1)
+            let firstDepth = try await bench.depth()
+            #expect(firstDepth == 1)
             let answers: [AMQPDisposition] = [.ack, .requeue, .reject, .ack, .requeue]
             try await bench.administration.settle(zip(taken, answers).map { ($0.tag, $1) })
-            let depth2 = try await bench.depth()
-            #expect(depth2 == 3)
+            let thenDepth = try await bench.depth()
+            #expect(thenDepth == 3)
             try await eventually("the rejected one is put away") {
                 try await bench.administration.inspect([dead])[dead]??.ready == 1
             }

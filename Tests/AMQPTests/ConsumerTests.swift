@@ -21,8 +21,8 @@ struct ConsumerTests {
             }
             #expect(seen.value == (0..<3_000).map { "{\"n\":\($0)}" })
             #expect(batches.value < 3_000)
-            let depth1 = try await bench.depth()
-            #expect(depth1 == 0)
+            let left = try await bench.depth()
+            #expect(left == 0)
         }
     }
 
@@ -42,8 +42,8 @@ struct ConsumerTests {
                 gate.open()
                 try await eventually("all arrive") { inHand.value == 50 }
             }
-            let depth2 = try await bench.depth()
-            #expect(depth2 == 0)
+            let left = try await bench.depth()
+            #expect(left == 0)
         }
     }
 
@@ -71,8 +71,8 @@ struct ConsumerTests {
                 }
             }
             #expect(again.value.count == 4)
-            let depth3 = try await bench.depth()
-            #expect(depth3 == 0)
+            let left = try await bench.depth()
+            #expect(left == 0)
             let bad = try await bench.drain(dead).map { String(decoding: $0.body, as: UTF8.self) }
             #expect(bad == ["bad", "bad too"])
         }
@@ -122,8 +122,8 @@ struct ConsumerTests {
                 try await eventually("the handler ends") { done.value }
             }
             #expect(seen.value == [false])
-            let depth4 = try await bench.depth()
-            #expect(depth4 == 0)
+            let left = try await bench.depth()
+            #expect(left == 0)
         }
     }
 
@@ -190,8 +190,8 @@ struct ConsumerTests {
                 // 50, 100, 200, 400 ms lie between the five.
                 #expect(ContinuousClock.now - start > .milliseconds(500))
             }
-            let depth5 = try await bench.depth()
-            #expect(depth5 == 0)
+            let left = try await bench.depth()
+            #expect(left == 0)
         }
     }
 }

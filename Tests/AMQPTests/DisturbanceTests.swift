@@ -99,8 +99,8 @@ struct DisturbanceTests {
                 try await eventually("all are acked") { try await bench.depth() == 0 }
                 if case .connected = consumer.state {} else { Issue.record("\(consumer.state)") }
             }
-            let depth1 = try await bench.depth()
-            #expect(depth1 == 0)
+            let left = try await bench.depth()
+            #expect(left == 0)
         }
     }
 
@@ -125,8 +125,8 @@ struct DisturbanceTests {
             }
             #expect(why.contains("memory"))
             // A look is not blocked by it.
-            let depth2 = try await bench.depth()
-            #expect(depth2 != nil)
+            let left = try await bench.depth()
+            #expect(left != nil)
             try await broker.control("set_vm_memory_high_watermark 0.4")
             try await bench.connected()
             #expect(await waiting == [.confirmed])

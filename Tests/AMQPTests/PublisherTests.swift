@@ -36,8 +36,8 @@ struct PublisherTests {
             for (index, outcome) in outcomes.enumerated() {
                 #expect(outcome == (index % 3 == 0 ? .returned(code: 312, text: "NO_ROUTE") : .confirmed))
             }
-            let depth1 = try await bench.depth()
-            #expect(depth1 == outcomes.filter { $0 == .confirmed }.count)
+            let left = try await bench.depth()
+            #expect(left == outcomes.filter { $0 == .confirmed }.count)
         }
     }
 
@@ -131,8 +131,8 @@ struct PublisherTests {
     @Test("a body of 30 MiB goes out and comes back the same")
     func large() async throws {
         try await withBench { bench in
-            let pattern = (0..<65_521).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
-            let body = Array(repeatElement(pattern, count: 480).joined())
+            var body = (0..<61_441).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
+            while body.count < 30 << 20 { body += body }
             #expect(await bench.publisher.publish([AMQPMessage(routingKey: bench.queue, body: body)]) == [.confirmed])
             let stored = try await bench.drain()
             #expect(stored.count == 1)
@@ -160,8 +160,8 @@ struct PublisherTests {
                 return await group.reduce(0, +)
             }
             #expect(confirmed == 100_000)
-            let depth4 = try await bench.depth()
-            #expect(depth4 == 100_000)
+            let left = try await bench.depth()
+            #expect(left == 100_000)
             #expect(bench.publisher.counters.published == 100_000)
             try await bench.raw { link in try link.delete(bench.queue) }
         }
@@ -228,8 +228,8 @@ struct PublisherTests {
             let confirmed = known.filter { $0 == .confirmed }.count
             let unavailable = known.filter { $0 == .unavailable("shutting down") }.count
             #expect(confirmed + unavailable == 5_000)
-            let depth5 = try await bench.depth()
-            #expect(depth5 == confirmed)
+            let left = try await bench.depth()
+            #expect(left == confirmed)
             #expect(await bench.publisher.publish([bench.message("late")]) == [.unavailable("shutting down")])
         }
     }

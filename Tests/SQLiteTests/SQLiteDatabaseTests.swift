@@ -1,5 +1,6 @@
 // The embedded engine: what goes in comes out, writes are durable and shared, and failures have the seam's words.
 
+import FoundationEssentials
 import SQL
 import SQLite
 import Testing
@@ -118,6 +119,22 @@ struct SQLiteDatabaseTests {
             let row = try await second.read { try $0.row("SELECT value FROM kept") }
             #expect(try row?.integer(0) == 42)
             await second.close()
+        }
+    }
+
+    @Test("a stop leaves one file: a copy of it is the whole database, and a second close is none")
+    func foldsTheLog() async throws {
+        try await withDirectory { directory in
+            let database = try SQLiteDatabase(path: directory + "/test.db")
+            try await database.write { connection in
+                try connection.script("CREATE TABLE kept (value); INSERT INTO kept VALUES (42);")
+            }
+            _ = try await database.read { try $0.row("SELECT value FROM kept") }
+            await database.close()
+            await database.close()
+            let log = directory + "/test.db-wal"
+            let size = (try? FileManager.default.attributesOfItem(atPath: log)[.size] as? Int) ?? 0
+            #expect(size == 0)
         }
     }
 

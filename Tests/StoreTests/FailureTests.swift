@@ -281,4 +281,34 @@ struct FailureTests {
             #expect(try await house.database.count("idempotency_keys") == 1)
         }
     }
+
+    @Test("several who drain at once take each failure once", arguments: TestEngine.all)
+    func concurrency(engine: TestEngine) async throws {
+        try await withHouse(engine) { house in
+            for _ in 0..<40 { try await fail(house) }
+            let done = try await withThrowingTaskGroup(of: Int.self) { group in
+                for number in 0..<8 {
+                    group.addTask {
+                        let action: FailureRepository.Repair =
+                            number % 2 == 0 ? .drain : .requeue(deadline: house.clock.now().adding(seconds: 60))
+                        var sum = 0
+                        while case .done(let done, _, _) = try await repair(action, house, limit: 3), done > 0 {
+                            sum += done
+                        }
+                        return sum
+                    }
+                }
+                return try await group.reduce(0, +)
+            }
+            #expect(done == 40)
+            #expect(try await house.database.count("failures") == 0)
+            let messages = MessageRepository(database: house.database)
+            for message in try await messages.search(MessageQuery(limit: 200), in: house.vault.id) {
+                let ends = try await messages.events(of: message.id, in: house.vault.id).count {
+                    $0.type == .drained || $0.type == .retried
+                }
+                #expect(ends == 1)
+            }
+        }
+    }
 }

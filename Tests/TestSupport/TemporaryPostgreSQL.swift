@@ -54,14 +54,14 @@ package final class TemporaryPostgreSQL: Sendable {
         // No other child may hold our end, or the shell would never see us go.
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let data = directory + "/data"
-        let binaries = "/usr/lib/postgresql/15/bin"
         let guardian = """
             as=""
             if [ "$(id -u)" = 0 ]; then
                 as="setpriv --reuid=postgres --regid=postgres --init-groups"
                 chown postgres: "$1"
             fi
-            export PATH="$2:$PATH" LC_ALL=C.UTF-8
+            for folder in /usr/lib/postgresql/*/bin; do PATH="$folder:$PATH"; done
+            export PATH LC_ALL=C.UTF-8
             echo \(Self.password) > "$1/password" && chmod 644 "$1/password"
             cd "$1" && $as initdb -D data -U postgres -E UTF8 --locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US \\
                 --auth-local=trust --auth-host=scram-sha-256 --pwfile="$1/password" --no-sync || echo failed > failed
@@ -78,7 +78,7 @@ package final class TemporaryPostgreSQL: Sendable {
             rm -rf "$1"
             """
         try spawn(
-            ["/bin/sh", "-c", guardian, "guardian", directory, binaries], input: ends[0], log: directory + "/log")
+            ["/bin/sh", "-c", guardian, "guardian", directory], input: ends[0], log: directory + "/log")
         close(ends[0])
         try Self.patiently { access(self.directory + "/initialised", F_OK) == 0 }
         guard access(directory + "/failed", F_OK) != 0, let file = fopen(data + "/postgresql.conf", "a") else {
@@ -241,6 +241,8 @@ private func spawn(_ arguments: [String], input: Int32, log: String) throws {
     posix_spawn_file_actions_adddup2(&actions, input, 0)
     posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    // What other tests have open at this moment is not the server's: a connection that it inherits never ends.
+    for file in 3..<min(sysconf(Int32(_SC_OPEN_MAX)), 4096) { posix_spawn_file_actions_addclose(&actions, Int32(file)) }
     // A group of its own: what interrupts the tests leaves the server to its shell.
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)

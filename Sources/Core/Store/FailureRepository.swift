@@ -164,13 +164,14 @@ package struct FailureRepository: Sendable {
         let conditions = Self.conditions(vault, filter)
         return try await database.write { connection in
             if let earlier = try idempotency?.earlier(connection) { return earlier }
+            // What somebody else is dealing with at this moment is passed over.
             let taken = try connection.rows(
                 """
-                DELETE FROM failures WHERE message_id IN (SELECT message_id FROM failures WHERE \(conditions)
-                    ORDER BY failed_at, message_id LIMIT \(size))
-                RETURNING message_id
+                SELECT message_id FROM failures WHERE \(conditions)
+                ORDER BY failed_at, message_id LIMIT \(size) /* skip locked */
                 """
             ).map { MessageID(stored: try $0.text(0)) }
+            try connection.send("DELETE FROM failures WHERE message_id IN \(list: taken.map(\.text))")
             var done = 0
             for message in taken {
                 guard let before = try MessageRepository.find(message, in: vault, connection) else { continue }

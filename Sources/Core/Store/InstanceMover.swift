@@ -121,8 +121,9 @@ extension InstanceMover {
     private func prepare() async throws -> (report: Report, readers: [TableReader]) {
         let due = try await Migrator(database: source.database).pending()
         guard due.isEmpty else {
+            let steps = due.count == 1 ? "a schema step" : "\(due.count) schema steps"
             throw InstanceMoveError(
-                .sourceSchema, "the source has \(due.count == 1 ? "a schema step" : "\(due.count) schema steps") due: run `postern migrate` on it first")
+                .sourceSchema, "the source has \(steps) due: run `postern migrate` on it first")
         }
         try await refuseLivingProcesses(source, "source")
         let begun = try await targetState()

@@ -12,6 +12,7 @@ package final class SQLiteDatabase: SQLDatabase {
     private let queue = WriteQueue()
     private let board = AnnouncementBoard()
     private let wakeUp = DispatchSemaphore(value: 0)
+    private let isFolded = Atomic(false)
     private let closing = Mutex<(isFinished: Bool, waiting: [CheckedContinuation<Void, Never>])>((false, []))
 
     /// Opens the database file, or makes it.
@@ -86,6 +87,7 @@ package final class SQLiteDatabase: SQLDatabase {
             }
             if isFinished { continuation.resume() }
         }
+        guard isFolded.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else { return }
         // Closing would leave the write-ahead log as it is: the pool's readers end last, and they may not write.
         await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
             pool.asyncWriteWithoutTransaction { connection in

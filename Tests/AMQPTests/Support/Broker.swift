@@ -85,7 +85,12 @@ final class Broker: Sendable {
     /// Starts it, again after `kill`, and waits until it takes connections.
     func start() async throws {
         try process.start(
-            "epmd -port $ERL_EPMD_PORT &\n/usr/lib/rabbitmq/bin/rabbitmq-server &", environment: environment,
+            // Were it not there in time, the broker would start another that outlives it.
+            """
+            epmd -port $ERL_EPMD_PORT &
+            until epmd -port $ERL_EPMD_PORT -names; do sleep 0.05; done >/dev/null 2>&1
+            /usr/lib/rabbitmq/bin/rabbitmq-server &
+            """, environment: environment,
             directory: directory)
         let configuration = configuration()
         try await eventually("RabbitMQ starts, see \(directory)/output", within: 60) {

@@ -14,7 +14,8 @@ final class ChildProcess: Sendable {
     /// removed when the tests' process ends.
     convenience init(_ script: String, environment: [String: String], removing directory: String) throws {
         try self.init(
-            script, environment: environment, in: directory, end: "setsid sh -c 'sleep 1; rm -rf \(directory)' &")
+            script, environment: environment, in: directory,
+            end: "setsid -f sh -c 'sleep 1; rm -rf \(directory)'\nsleep 0.3")
     }
 
     /// Leaves the directory alone.
@@ -30,6 +31,10 @@ final class ChildProcess: Sendable {
         posix_spawn_file_actions_adddup2(&actions, ends.read, 0)
         posix_spawn_file_actions_addopen(&actions, 1, "\(directory)/output", O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        // What other tests have open at this moment is not the server's: a connection that it inherits never ends.
+        for file in 3..<min(sysconf(Int32(_SC_OPEN_MAX)), 4096) {
+            posix_spawn_file_actions_addclose(&actions, Int32(file))
+        }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 
-import pika
 import psycopg
 
 from . import machine
@@ -173,7 +172,7 @@ def mailerq(vhost):
 
 
 def measure(server, watch, rate, bench):
-    """Runs at that rate, the first of them thrown away: for each, p50 and p99 of the answer and of the arrival, in ms."""
+    """Runs at that rate, without the first: for each, p50 and p99 of the answer and of the arrival, in ms."""
     runs = []
     for number in range(bench.sizes.pairs + 1):
         server.processes.wait_until_quiet()
