@@ -13,8 +13,9 @@ package struct DispatcherConfiguration: Sendable {
     package var isLiveSendEnabled: Bool
     /// Seconds that a claim lasts before others may take the message; renewed while the attempt runs. Default 300.
     package var lease: Double = 300
-    /// Messages in hand at once; an eighth of them of one vault. Default 2,000.
-    package var inHand = 2_000
+    /// Messages in hand at once; an eighth of them of one vault. Default 8,000: a vault's mail then goes to MailerQ in four batches
+    /// at a time.
+    package var inHand = 8_000
     /// Seconds between looks at the outbox when nothing gives a sign. Default 0.5.
     package var pollInterval: Double = 0.5
     /// Seconds that running attempts get at a shutdown. Default 12: the SMTP doors may take 12 before, of 27 in all.

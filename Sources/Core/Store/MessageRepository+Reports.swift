@@ -58,7 +58,12 @@ extension MessageRepository {
     /// - Returns: one outcome a report, in order.
     package func record(_ reports: [ReportedProgress]) async throws -> [ReportOutcome] {
         try await database.write(cost: reports.count * 2048) { connection in
-            try reports.map { try Self.record($0, connection) }
+            // Everyone takes the log's rows first, and in the order of their ids: two writers never wait for each other.
+            var outcomes = [ReportOutcome](repeating: .unknown, count: reports.count)
+            for place in reports.indices.sorted(by: { reports[$0].message < reports[$1].message }) {
+                outcomes[place] = try Self.record(reports[place], connection)
+            }
+            return outcomes
         }
     }
 
@@ -67,8 +72,10 @@ extension MessageRepository {
         _ connection: any SQLConnection
     ) throws -> ReportOutcome {
         let row = try connection.row(
-            "SELECT route, updated_at, status FROM smtp_relay_logs WHERE id = \(report.message.text) AND vault_id = \(report.vault.text)"
-        )
+            """
+            SELECT route, updated_at, status FROM smtp_relay_logs
+            WHERE id = \(report.message.text) AND vault_id = \(report.vault.text) /* lock */
+            """)
         guard let row else { return .unknown }
         let route = try row.text(0)
         // Next hops count in whole seconds, by clocks of their own: nothing is told as older than what came before it.

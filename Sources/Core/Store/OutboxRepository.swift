@@ -53,6 +53,8 @@ package struct OutboxRepository: Sendable {
     package func handedOver(_ handOvers: [HandOver]) async throws {
         try await database.write { [owner] connection in
             let ids = Self.padded(handOvers.map(\.message.id))
+            // The log's rows first, in the order of their ids, as whoever writes down results does.
+            _ = try connection.rows("SELECT id FROM smtp_relay_logs WHERE id IN \(list: ids) ORDER BY id /* lock */")
             let at = handOvers.map(\.event.at).max()?.milliseconds ?? 0
             try connection.send(
                 """
@@ -91,8 +93,8 @@ package struct OutboxRepository: Sendable {
     /// Holds on to messages that take longer than a lease.
     package func renew(_ messages: [MessageID], until lease: Timestamp) async throws {
         try await database.write { [owner] connection in
-            for message in messages {
-                try connection.execute(
+            for message in messages.sorted() {
+                try connection.send(
                     """
                     UPDATE outbox SET due_at = \(lease.milliseconds)
                     WHERE message_id = \(message.text) AND lease_owner = \(owner)

@@ -75,10 +75,25 @@ enum Startup {
 
     static func metrics() -> PrometheusRegistry {
         let registry = PrometheusRegistry()
-        registry.help("postern_submissions_total", "Submissions by door and outcome.")
-        registry.help("postern_http_requests_total", "HTTP requests by method, route and status.")
-        registry.help("postern_results_total", "Results from MailerQ's queues, by queue and outcome.")
-        registry.help("postern_smtp_connections", "SMTP connections open now.")
+        for (name, text) in [
+            ("postern_submissions_total", "Submissions by door and outcome."),
+            ("postern_http_requests_total", "HTTP requests by method, route and status."),
+            ("postern_smtp_connections", "SMTP connections open now."),
+            ("postern_results_total", "Results from MailerQ's queues, by queue and outcome."),
+            ("postern_broker_up", "Whether the message broker answers."),
+            ("postern_broker_blocked", "Whether the message broker takes nothing from publishers."),
+            ("postern_queue_ready", "Messages that wait in a queue."),
+            ("postern_queue_unacknowledged", "Messages of a queue that a consumer has in hand."),
+            ("postern_queue_consumers", "Consumers of a queue."),
+            ("postern_queue_publish_rate", "Messages a second into a queue."),
+            ("postern_queue_consume_rate", "Messages a second out of a queue."),
+            ("postern_queue_healthy", "Whether a queue is as it should be."),
+            ("postern_mailerq_operations_total", "Operations of MailerQ's REST API that were passed on, by outcome."),
+            ("postern_alerts_open", "Alerts that are open now, by kind."),
+            ("postern_alert_notifications_total", "Notices of alerts, by channel and outcome."),
+        ] {
+            registry.help(name, text)
+        }
         MetricsSystem.bootstrap(registry)
         return registry
     }

@@ -37,19 +37,26 @@ package final class AMQPPublisher: Sendable {
     package var counters: AMQPPublisherCounters { queue.counters }
 
     /// Publishes and waits for what becomes of each message: one outcome an input, in the same order. It does not wait
-    /// for a connection that has failed, nor for a blocked one: those messages are `unavailable` at once.
+    /// for a connection that has failed, nor for a blocked one: those messages are `unavailable` at once. A cancelled call ends
+    /// at once, `inDoubt`: the messages may go out all the same.
     package func publish(_ messages: [AMQPMessage]) async -> [AMQPPublishOutcome] {
         if messages.isEmpty { return [] }
-        return await withCheckedContinuation { continuation in
-            queue.add(PublishBatch(messages, continuation), ring: control.ring) {
-                if control.isStopping { return "shutting down" }
-                switch control.state {
-                case .connecting(nil), .connected: return nil
-                case .connecting(let error?): return "no connection: \(error)"
-                case .blocked(let reason): return "the broker takes no messages: \(reason)"
-                case .closed: return "shut down"
+        let caller = WaitingCaller()
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                caller.wait(continuation)
+                queue.add(PublishBatch(messages, caller), ring: control.ring) {
+                    if control.isStopping { return "shutting down" }
+                    switch control.state {
+                    case .connecting(nil), .connected: return nil
+                    case .connecting(let error?): return "no connection: \(error)"
+                    case .blocked(let reason): return "the broker takes no messages: \(reason)"
+                    case .closed: return "shut down"
+                    }
                 }
             }
+        } onCancel: {
+            caller.resume(messages.map { _ in .inDoubt("nobody waited for the broker's confirm any longer") })
         }
     }
 }

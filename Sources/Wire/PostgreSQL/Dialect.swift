@@ -5,6 +5,7 @@ enum Dialect {
     static func statement(_ text: String, writes: Bool) -> String {
         guard writes, text.utf8.contains(UInt8(ascii: "*")) else { return text }
         return text.replacing("/* skip locked */", with: "FOR UPDATE SKIP LOCKED")
+            .replacing("/* lock */", with: "FOR UPDATE")
     }
 
     /// Numbers of the parameters in `$1 IS NULL` and `$1 IS NOT NULL`.

@@ -19,14 +19,14 @@ package struct PostgreSQLConfiguration: Sendable, CustomStringConvertible {
         package var openTimeout = 30.0
         /// Seconds for one try to connect, unless the URL has `connect_timeout`. Default 10.
         package var connectTimeout = 10.0
-        /// Seconds that the server may work on one statement. Default 30.
-        package var statementTimeout = 30.0
+        /// Seconds that the server may work on one statement. Default 15.
+        package var statementTimeout = 15.0
         /// Seconds that a statement may wait for another transaction's lock. Default 10.
         package var lockTimeout = 10.0
         /// Seconds after which the server ends a transaction that says nothing more. Default 60.
         package var idleTimeout = 60.0
-        /// Seconds beyond the statement's own time in which nothing moves, after which the connection counts as lost. Default 10.
-        package var silence = 10.0
+        /// Seconds beyond the statement's own time in which nothing moves, after which the connection counts as lost. Default 5.
+        package var silence = 5.0
         /// Seconds of the longest pause between tries to connect. Default 5.
         package var longestPause = 5.0
 

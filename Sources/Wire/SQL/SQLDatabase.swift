@@ -54,8 +54,10 @@ package protocol SQLConnection {
     /// follows; its error is thrown then, at the latest by the commit.
     func send(_ statement: SQLStatement) throws(SQLError)
 
-    /// Runs a statement and collects its rows. Where a SELECT of a write ends in `/* skip locked */` and
-    /// several may write, rows that another transaction holds are passed over, and those found are held until the commit.
+    /// Runs a statement and collects its rows.
+    ///
+    /// Where several may write, a SELECT of a write that ends in `/* lock */` holds the rows it finds until the commit. One
+    /// that ends in `/* skip locked */` does so as well, and passes over rows that another transaction holds.
     func rows(_ statement: SQLStatement) throws(SQLError) -> [SQLRow]
 
     /// Runs several statements of a migration, separated by semicolons, without a time limit. From here to the commit no
