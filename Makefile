@@ -14,7 +14,7 @@ endif
 # One set of flags for each scratch path: changing them would rebuild every dependency.
 DEBUG := --scratch-path $(SCRATCH)/build -Xswiftc -use-ld=lld
 RELEASE := -c release --scratch-path $(SCRATCH)/release --static-swift-stdlib -Xswiftc -use-ld=lld
-PYTHON := $(CACHE)/venv/bin/python
+PYTHON := $(or $(POSTERN_VENV),$(CACHE)/venv)/bin/python
 SOURCES := Sources Tests Benchmarks Fuzz Package.swift
 ARGS ?=
 FUZZ_SECONDS ?= 60

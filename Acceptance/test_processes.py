@@ -34,7 +34,7 @@ from harness.waiting import until
 LEASE = 5
 
 # POSTERN_CRASH_ROUNDS and POSTERN_CRASH_SEED as in the crash test.
-ROUNDS = int(os.environ.get("POSTERN_CRASH_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("POSTERN_CRASH_ROUNDS", "3"))
 SEED = int(os.environ.get("POSTERN_CRASH_SEED", str(time.time_ns() % 1_000_000)))
 
 # From so many failures on, somebody is told.

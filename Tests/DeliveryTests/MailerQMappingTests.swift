@@ -216,7 +216,7 @@ struct MailerQMappingTests {
             await #expect(throws: PosternError.self) { try await house.preview(id, .init(.canonical)) }
             let route = MailerQRoute(
                 configuration: .init(exchange: "", routingKey: "outbox"), publisher: ScriptedPublisher(),
-                database: house.database, mapping: .init(.canonical))
+                database: house.database, mapping: .init(.canonical), clock: house.clock)
             let outcome = try #require(await route.deliver(try await house.claimAll()).first)
             #expect(outcome.result == .failed)
             #expect(outcome.reply?.asData().contains("not UTF-8") == true)

@@ -7,6 +7,7 @@ import JSON
 import Model
 import SQL
 import Store
+import Synchronization
 import Testing
 
 @Suite("MailerQ route")
@@ -14,12 +15,14 @@ struct MailerQRouteTests {
     private func route(
         _ publisher: ScriptedPublisher,
         _ database: any SQLDatabase,
+        clock: any WallClock = SystemClock(),
         _ change: (inout MailerQRoute.Configuration) -> Void = { _ in }
     ) -> MailerQRoute {
         var configuration = MailerQRoute.Configuration(exchange: "", routingKey: "outbox")
         change(&configuration)
         return MailerQRoute(
-            configuration: configuration, publisher: publisher, database: database, mapping: .init(.canonical))
+            configuration: configuration, publisher: publisher, database: database, mapping: .init(.canonical),
+            clock: clock)
     }
 
     private func document(_ message: AMQPMessage) throws -> JSONObject {
@@ -111,8 +114,45 @@ struct MailerQRouteTests {
             try await house.accept { $0.recipients = ["a@example.net", "b@example.net"] }
             let route = MailerQRoute(
                 configuration: .init(exchange: "", routingKey: "outbox"), publisher: Terse(), database: house.database,
-                mapping: .init(.canonical))
+                mapping: .init(.canonical), clock: house.clock)
             #expect(await route.deliver(try await house.claimAll()).map(\.result) == [.handedOver, .deferred])
+        }
+    }
+
+    @Test("an exchange that is not there leaves the messages in the outbox, and is tried again now and then")
+    func breaker() async throws {
+        try await withHouse { house in
+            try await house.accept()
+            let claimed = try await house.claimAll()
+            let publisher = Mended()
+            let route = MailerQRoute(
+                configuration: .init(exchange: "gone", routingKey: "outbox"), publisher: publisher,
+                database: house.database, mapping: .init(.canonical), clock: house.clock)
+            for _ in 0..<5 {
+                #expect(route.isAvailable)
+                #expect(await route.deliver(claimed).map(\.result) == [.deferred])
+            }
+            #expect(!route.isAvailable)
+            #expect(await route.deliver(claimed).map(\.result) == [.notTried])
+            house.clock.advance(seconds: 1)
+            #expect(route.isAvailable)
+            #expect(await route.deliver(claimed).map(\.result) == [.deferred])
+            #expect(!route.isAvailable)
+            publisher.mend()
+            house.clock.advance(seconds: 2)
+            #expect(await route.deliver(claimed).map(\.result) == [.handedOver])
+            #expect(route.isAvailable)
+        }
+    }
+
+    /// Refuses everything until it is mended.
+    private final class Mended: MailerQPublishing {
+        private let isMended = Mutex(false)
+        var isAvailable: Bool { true }
+        func mend() { isMended.withLock { $0 = true } }
+        func publish(_ messages: [AMQPMessage]) async -> [AMQPPublishOutcome] {
+            let isMended = isMended.withLock { $0 }
+            return messages.map { _ in isMended ? .confirmed : .refused("404 NOT_FOUND") }
         }
     }
 

@@ -54,6 +54,15 @@ package struct CircuitBreaker: Sendable {
         }
     }
 
+    /// Whether `admit` would let a request pass.
+    package func wouldAdmit(at now: Timestamp) -> Bool {
+        switch state {
+        case .closed: true
+        case .open(let until, _): now >= until
+        case .probing: false
+        }
+    }
+
     package mutating func admit(at now: Timestamp) -> Admission {
         switch state {
         case .closed: return .allowed(Permit(generation: generation))

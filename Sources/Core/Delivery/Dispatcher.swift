@@ -18,8 +18,9 @@ package struct DispatcherConfiguration: Sendable {
     package var inHand = 8_000
     /// Seconds between looks at the outbox when nothing gives a sign. Default 0.5.
     package var pollInterval: Double = 0.5
-    /// Seconds that running attempts get at a shutdown. Default 12: the SMTP doors may take 12 before, of 27 in all.
-    package var drain: Double = 12
+    /// Seconds that running attempts get at a shutdown. Default 10: the SMTP doors may take 10 before, the broker's
+    /// connections 6 after, of 27 in all.
+    package var drain: Double = 10
 
     package init(retry: RetrySchedule, isLiveSendEnabled: Bool) {
         self.retry = retry

@@ -23,6 +23,8 @@ package struct MailerQWebClient: MailerQHTTP {
             let response = try await client.send(request, to: endpoint)
             return .success(MailerQHTTPAnswer(status: response.status, body: response.body))
         } catch {
+            // A wrong address, not a server in trouble: nothing was taken.
+            if error.code == .redirected { return .success(MailerQHTTPAnswer(status: 302, body: [])) }
             return .failure(MailerQHTTPFailure(reason: "MailerQ: \(error.message)", isAmbiguous: error.mayHaveArrived))
         }
     }

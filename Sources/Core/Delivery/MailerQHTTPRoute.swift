@@ -37,13 +37,7 @@ package final class MailerQHTTPRoute: Route {
         self.breaker = Mutex(CircuitBreaker(breaker))
     }
 
-    package var isAvailable: Bool {
-        switch condition {
-        case .closed: true
-        case .open(let until): clock.now() >= until
-        case .probing: false
-        }
-    }
+    package var isAvailable: Bool { breaker.withLock { $0.wouldAdmit(at: clock.now()) } }
 
     /// Whether requests go out at the moment.
     package var condition: CircuitBreaker.Condition { breaker.withLock { $0.condition } }

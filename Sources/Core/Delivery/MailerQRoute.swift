@@ -3,11 +3,12 @@
 
 import AMQP
 import JSON
-import Model
+package import Model
 package import SQL
 package import Store
+import Synchronization
 
-package struct MailerQRoute: Route {
+package final class MailerQRoute: Route {
     package struct Configuration: Sendable {
         /// Empty for the default exchange, whose routing keys are queue names.
         package var exchange: String
@@ -27,17 +28,26 @@ package struct MailerQRoute: Route {
 
     package let grouping = RouteGrouping.any(maximum: 256)
     package let kind = RouteKind.handsOver
-    package var isAvailable: Bool { publisher.isAvailable }
+    /// An exchange or a queue that is not there, or that we may not use, is so for all messages: they wait in the outbox, and
+    /// one batch now and then finds out whether it has been mended.
+    package var isAvailable: Bool { publisher.isAvailable && breaker.withLock { $0.wouldAdmit(at: clock.now()) } }
     private let configuration: Configuration
     private let publisher: any MailerQPublishing
     private let handOvers: MailerQHandOvers
+    private let clock: any WallClock
+    private let breaker: Mutex<CircuitBreaker>
 
     package init(
         configuration: Configuration,
         publisher: any MailerQPublishing,
         database: any SQLDatabase,
-        mapping: MailerQMapping
+        mapping: MailerQMapping,
+        clock: any WallClock
     ) {
+        var patience = CircuitBreaker.Configuration()
+        patience.longestPause = 10
+        breaker = Mutex(CircuitBreaker(patience))
+        self.clock = clock
         self.configuration = configuration
         self.publisher = publisher
         handOvers = MailerQHandOvers(database: database, mapping: mapping, maximumBytes: configuration.maximumBytes)
@@ -51,7 +61,16 @@ package struct MailerQRoute: Route {
         let outgoing = items.compactMap { item in
             if case .ready(_, let document) = item { message(document) } else { nil }
         }
+        guard case .allowed(let permit) = breaker.withLock({ $0.admit(at: clock.now()) }) else {
+            return items.map { item in
+                switch item {
+                case .settled(let outcome): outcome
+                case .ready(let message, _): RouteOutcome(message: message, result: .notTried)
+                }
+            }
+        }
         var answers = (outgoing.isEmpty ? [] : await publisher.publish(outgoing))[...]
+        judge(answers, permit)
         return items.map { item in
             switch item {
             case .settled(let outcome): outcome
@@ -59,6 +78,19 @@ package struct MailerQRoute: Route {
                 outcome(message, answers.popFirst() ?? .inDoubt("the publisher gave no answer"))
             }
         }
+    }
+
+    private func judge(_ answers: ArraySlice<AMQPPublishOutcome>, _ permit: CircuitBreaker.Permit) {
+        var isRefused = false
+        for answer in answers {
+            switch answer {
+            case .confirmed: return breaker.withLock { $0.succeeded(permit) }
+            case .returned, .refused: isRefused = true
+            case .unavailable, .inDoubt: break
+            }
+        }
+        let now = clock.now()
+        breaker.withLock { isRefused ? $0.failed(permit, at: now) : $0.abandoned(permit, at: now) }
     }
 
     private func message(_ document: MailerQDocument) -> AMQPMessage {

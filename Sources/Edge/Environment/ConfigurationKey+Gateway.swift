@@ -18,6 +18,9 @@ extension ConfigurationKey {
         "Whether the queues are made at the start, and of which kind. Existing ones must have the same arguments.")
     package static let amqpPrefetch = ConfigurationKey(
         "POSTERN_AMQP_PREFETCH", "integer", default: "200", "Results that a process has in hand at once. 1 to 2000.")
+    package static let amqpMaxMessageBytes = ConfigurationKey(
+        "POSTERN_AMQP_MAX_MESSAGE_BYTES", "bytes", default: "134217728",
+        "A document for MailerQ at most. RabbitMQ 3 takes 128 MiB; set 16777216 for RabbitMQ 4, whose limit is lower.")
     package static let queueOutbox = ConfigurationKey(
         "POSTERN_QUEUE_OUTBOX", "name", default: nil, "The queue that MailerQ takes messages from.")
     package static let queueSuccess = ConfigurationKey(
@@ -65,7 +68,8 @@ extension ConfigurationKey {
         "An alert opens when a message that is due has waited longer than this.")
 
     static let gateway: [ConfigurationKey] = [
-        processLease, amqpURL, amqpExchange, amqpRoutingKey, amqpDeclare, amqpPrefetch, queueOutbox, queueSuccess,
+        processLease, amqpURL, amqpExchange, amqpRoutingKey, amqpDeclare, amqpPrefetch, amqpMaxMessageBytes,
+        queueOutbox, queueSuccess,
         queueFailure, queueRetry, rabbitMQManagementURL, mailerQURL, mailerQToken, mailerQUsername, mailerQPassword,
         mailerQMIME, mailerQOperations, alertWebhookURL, alertWebhookSecret, alertEmail, alertFrom, alertVault,
         alertFailureBacklog, alertPublishStalled,

@@ -65,7 +65,8 @@ package struct ConfigurationKey: Sendable, Hashable {
         "POSTERN_TLS_KEY", "path", default: nil, reloads: true, "The certificate's private key in PEM.")
     package static let tlsCAFile = ConfigurationKey(
         "POSTERN_TLS_CA_FILE", "path", default: nil,
-        "Certificates in PEM that are trusted beside the system's when mail is sent out.")
+        "Certificates in PEM that are trusted beside the system's: for smart hosts, RabbitMQ, MailerQ and webhooks. For "
+            + "PostgreSQL they stand in for the URL's `sslrootcert`.")
     package static let gatewayEnabled = ConfigurationKey(
         "POSTERN_EMAILGATEWAY_ENABLED", "boolean", default: "false (quickstart: true)",
         "Off: the gateway's paths answer 404 and no SMTP port listens.")

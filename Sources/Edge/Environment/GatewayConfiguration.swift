@@ -24,6 +24,8 @@ package struct BrokerConfiguration: Sendable {
     package var routingKey: String
     package var declare: Declare
     package var prefetch: Int
+    /// Bytes of a document at most.
+    package var maximumBytes: Int
     package var queues: Queues
     package var managementURL: Secret<String>?
 
@@ -57,6 +59,7 @@ package struct BrokerConfiguration: Sendable {
         self.routingKey = routingKey.isEmpty ? queues.outbox : routingKey
         declare = source.choice(.amqpDeclare, default: .none)
         prefetch = source.integer(.amqpPrefetch, in: 1...2000, default: 200)
+        maximumBytes = source.integer(.amqpMaxMessageBytes, in: 65_536...536_870_912, default: 134_217_728)
         managementURL = source.webURL(.rabbitMQManagementURL).map(Secret.init)
         if let managementURL, (try? WebEndpoint.parse(managementURL.reveal())) == nil {
             source.problem("POSTERN_RABBITMQ_MANAGEMENT_URL is no address that can be asked")

@@ -124,8 +124,10 @@ struct MessageController: Sendable {
         }
         // Asking twice is no mistake: the message is stopped.
         guard moved || message.status == .cancelled else {
+            let state =
+                message.status.isFinal || message.status == .inFlight ? message.status.rawValue : "just being sent"
             throw PosternError(
-                .conflict, "the message is \(message.status.rawValue), and only what has not left can be cancelled",
+                .conflict, "the message is \(state), and only what has not left can be cancelled",
                 fix: "Read the message's status; what is in flight or has ended stays as it is.")
         }
         return Self.one(message)

@@ -72,7 +72,15 @@ struct BrokerConnections: Sendable {
             Connection(start: administration.start, stop: administration.stop),
             Connection(start: publisher.start, stop: publisher.stop),
             QueueDeclaration(configuration: configuration, administration: administration, logger: logger), health,
-        ] + consumers.map { Connection(start: $0.consumer.start, stop: $0.consumer.stop) }
+            Connection(
+                start: { [consumers] in for (_, consumer) in consumers { consumer.start() } },
+                stop: { [consumers] in
+                    // Together: a shutdown has no time for one after the other.
+                    await withDiscardingTaskGroup { group in
+                        for (_, consumer) in consumers { group.addTask { await consumer.stop() } }
+                    }
+                }),
+        ]
     }
 
     /// Messages that wait in the failure queue; `nil` where nobody can tell.

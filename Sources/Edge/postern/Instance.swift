@@ -159,7 +159,7 @@ struct Instance: Sendable {
         if let certificate { services.append(certificate) }
         if configuration.isGatewayEnabled, configuration.isInboundSMTPEnabled {
             let door = SMTPDoor(pipeline: pipeline, authenticator: authenticator, vaults: vaults, logger: logger)
-            services += Self.smtpDoors(configuration, door, certificate, hostname, addresses, logger)
+            services.append(Self.smtpDoors(configuration, door, certificate, hostname, addresses, logger))
         }
         let api = HTTPAPI(
             configuration: HTTPAPI.Configuration(
@@ -196,7 +196,7 @@ struct Instance: Sendable {
         _ hostname: String,
         _ addresses: Addresses,
         _ logger: Logger
-    ) -> [any Service] {
+    ) -> some Service {
         var limits = SMTPServerLimits()
         limits.messageSize = configuration.maxMessageBytes
         limits.discardedOctets = configuration.maxMessageBytes
@@ -216,20 +216,21 @@ struct Instance: Sendable {
             server.shutdownDeadline = .seconds(10)
             return SMTPServer(configuration: server, delegate: door, limiter: limiter, logger: logger)
         }
-        let submission = server(certificate == nil ? .plain : .startTLS, configuration.smtp.port)
-        var services: [any Service] = [
+        var doors: [any Service] = [
             Listener(
                 name: "POSTERN_SMTP_PORT", port: configuration.smtp.port,
-                service: SMTPListener(server: submission, onBound: addresses.setSMTP))
+                service: SMTPListener(
+                    server: server(certificate == nil ? .plain : .startTLS, configuration.smtp.port),
+                    onBound: addresses.setSMTP))
         ]
         if certificate != nil {
-            let submissions = server(.implicitTLS, configuration.smtp.tlsPort)
-            services.append(
+            doors.append(
                 Listener(
                     name: "POSTERN_SMTP_TLS_PORT", port: configuration.smtp.tlsPort,
-                    service: SMTPListener(server: submissions, onBound: addresses.setSMTPTLS)))
+                    service: SMTPListener(
+                        server: server(.implicitTLS, configuration.smtp.tlsPort), onBound: addresses.setSMTPTLS)))
         }
-        return services
+        return SideBySide(services: doors)
     }
 
     private static func client(_ delivery: InstanceConfiguration.Delivery) -> SMTPClientConfiguration {
@@ -259,6 +260,18 @@ private struct Listener<Base: Service>: Service {
         } catch let error as IOError {
             let reason = String(cString: strerror(error.errnoCode))
             throw StartError(description: "\(name) \(port) cannot be opened: \(reason)")
+        }
+    }
+}
+
+/// Services that start and stop at the same time: a shutdown has no time for one after the other.
+private struct SideBySide: Service {
+    let services: [any Service]
+
+    func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for service in services { group.addTask { try await service.run() } }
+            try await group.waitForAll()
         }
     }
 }

@@ -55,9 +55,11 @@ struct MailerQWiring: Sendable {
     func routes(publisher: AMQPPublisher?) -> [RouteName: any Route] {
         var routes: [RouteName: any Route] = [:]
         if let broker, let publisher {
+            var configuration = MailerQRoute.Configuration(exchange: broker.exchange, routingKey: broker.routingKey)
+            configuration.maximumBytes = broker.maximumBytes
             routes[.mailerq] = MailerQRoute(
-                configuration: .init(exchange: broker.exchange, routingKey: broker.routingKey), publisher: publisher,
-                database: database, mapping: mapping)
+                configuration: configuration, publisher: publisher,
+                database: database, mapping: mapping, clock: clock)
         }
         if let http {
             routes[.mailerqHTTP] = MailerQHTTPRoute(

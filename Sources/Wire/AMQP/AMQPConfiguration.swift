@@ -3,7 +3,7 @@
 package struct AMQPConfiguration: Sendable {
     /// Brokers of one cluster, tried in order. At least one.
     package var endpoints: [AMQPEndpoint]
-    /// Certificates that may have signed the broker's, PEM. Default Debian's bundle: librabbitmq looks nowhere itself.
+    /// Certificates that may have signed the broker's, PEM, beside Debian's bundle: librabbitmq looks nowhere itself.
     package var caFile: String?
     /// Seconds between heartbeats, lowered by what the broker suggests; 0 turns them off. Default 20.
     package var heartbeat = 20

@@ -45,7 +45,8 @@ extension AMQPLink {
         _ connection: amqp_connection_state_t, _ endpoint: AMQPEndpoint, _ configuration: AMQPConfiguration
     ) throws(AMQPError) {
         let at = endpoint.address
-        let caFile = endpoint.caFile ?? configuration.caFile ?? AMQPConfiguration.defaultCAFile
+        // OpenSSL adds them up: what the operator names is trusted beside the system's own.
+        let named = endpoint.caFile ?? configuration.caFile
         var socket: OpaquePointer?
         if endpoint.usesTLS {
             socket = amqp_ssl_socket_new(connection)
@@ -55,8 +56,14 @@ extension AMQPLink {
             guard amqp_ssl_socket_set_ssl_versions(socket, AMQP_TLSv1_2, AMQP_TLSvLATEST) == 0 else {
                 throw AMQPError(.tls, "\(at): this OpenSSL has no TLS 1.2")
             }
-            guard amqp_ssl_socket_set_cacert(socket, caFile) == 0 else {
-                throw AMQPError(.tls, "\(at): no certificates can be read from the CA file \(caFile)")
+            let system = amqp_ssl_socket_set_cacert(socket, AMQPConfiguration.defaultCAFile) == 0
+            if let named {
+                guard amqp_ssl_socket_set_cacert(socket, named) == 0 else {
+                    throw AMQPError(.tls, "\(at): no certificates can be read from the CA file \(named)")
+                }
+            } else if !system {
+                throw AMQPError(
+                    .tls, "\(at): no certificates can be read from the CA file \(AMQPConfiguration.defaultCAFile)")
             }
         } else {
             socket = amqp_tcp_socket_new(connection)
@@ -77,13 +84,16 @@ extension AMQPLink {
         case AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED.rawValue:
             throw AMQPError(.tls, "\(at): the broker's certificate is not for the name \(endpoint.host)")
         case AMQP_STATUS_SSL_PEER_VERIFY_FAILED.rawValue:
-            throw AMQPError(.tls, "\(at): no certificate in \(caFile) has signed the broker's, or it has expired")
+            throw AMQPError(
+                .tls,
+                "\(at): no certificate in \(named ?? AMQPConfiguration.defaultCAFile) has signed the broker's, or it has expired"
+            )
         case AMQP_STATUS_SSL_CONNECTION_FAILED.rawValue, AMQP_STATUS_SSL_ERROR.rawValue:
             throw AMQPError(
                 .tls,
                 """
                 \(at): the TLS handshake failed: is it a TLS port, does it offer TLS 1.2 or later, and is its \
-                certificate signed by one in \(caFile)?
+                certificate signed by one in \(named ?? AMQPConfiguration.defaultCAFile)?
                 """)
         case AMQP_STATUS_SOCKET_ERROR.rawValue:
             // The library connects without blocking and keeps the reason to itself: then errno is EINPROGRESS or 0.
