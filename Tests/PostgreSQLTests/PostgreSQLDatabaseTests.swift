@@ -252,7 +252,7 @@ struct PostgreSQLDatabaseTests {
                 """
             let read = try await database.read { try $0.row(statement)?.values }
             let write = try await database.write { try $0.row(statement)?.values }
-            let common: [SQLValue] = [.text("on"), .text("30s"), .text("10s"), .text("UTF8"), .text("postern")]
+            let common: [SQLValue] = [.text("on"), .text("15s"), .text("10s"), .text("UTF8"), .text("postern")]
             #expect(read == common + [.text("repeatable read"), .text("on")])
             #expect(write == common + [.text("read committed"), .text("off")])
         }
