@@ -116,10 +116,9 @@ let package = Package(
 
         // Core
         target("Model", .core, ["JSON", "MIME"]),
-        target("Store", .core, ["JSON", "MIME", "Model", "SQL"]),
+        target("Store", .core, ["JSON", "MIME", "Model", "SQL", crypto]),
         target("Gate", .core, ["Model", "Sealing", "SQL", "Store"]),
-        target(
-            "Events", .core, ["AMQP", "JSON", "MailerQ", "Model", "SQL", "Store", logging, metrics, lifecycle]),
+        target("Events", .core, ["AMQP", "JSON", "MailerQ", "Model", "SQL", "Store", logging, metrics]),
         target("Vaults", .core, ["JSON", "MIME", "Model", "Sealing", "SQL", "Store"]),
         target("Mapping", .core, ["JSON", "MIME", "Model", "Sealing"]),
         target("Policy", .core, ["MIME", "Model"]),
@@ -175,7 +174,7 @@ let package = Package(
                 "AMQP", "Alerts", "Broker", "CGlibcShims", "Commands", "Delivery", "Events", "Gate", "HTTPAPI", "JSON",
                 "MIME", "MailerQ", "MailerQREST", "Mapping", "Model", "Outbox",
                 "Policy", "RabbitMQManagement", "WebClient", "Prometheus",
-                "SMTPDoor", "SMTPServer", "SMTPClient", "PostgreSQL", "SQL", "SQLite", "Sealing", "Environment",
+                "SMTP", "SMTPDoor", "SMTPServer", "SMTPClient", "PostgreSQL", "SQL", "SQLite", "Sealing", "Environment",
                 "Store", "Vaults",
                 hummingbird,
                 logging, metrics, lifecycle, signals, nioCore, nioPosix, nioSSL, crypto,
@@ -207,7 +206,7 @@ let package = Package(
             swiftSettings: settings
         ),
         tests("JSON"),
-        tests("AMQP", ["TestSupport", logging]),
+        tests("AMQP", ["CRabbitMQ", "TestSupport", logging]),
         tests("MailerQ", ["JSON"], hasFixtures: true),
         .target(
             name: "WebTestSupport", dependencies: [nioCore, nioHTTP1, nioPosix, nioSSL], path: "Tests/WebTestSupport",
@@ -215,7 +214,7 @@ let package = Package(
         tests("WebClient", ["JSON", "Sealing", "TestSupport", "WebTestSupport", nioCore, nioHTTP1, nioPosix, nioSSL]),
         tests("RabbitMQManagement", ["WebClient", "WebTestSupport"]),
         tests("Broker", ["Model", "RabbitMQManagement", "TestSupport", "WebClient", "WebTestSupport", logging]),
-        tests("MailerQREST", ["JSON", "Model", "TestSupport", "WebClient", "WebTestSupport", logging]),
+        tests("MailerQREST", ["JSON", "Model", "Sealing", "TestSupport", "WebClient", "WebTestSupport", logging]),
         tests(
             "Alerts",
             [
@@ -229,7 +228,9 @@ let package = Package(
         tests("SQLite", ["SQL", "TestSupport"]),
         tests("Sealing"),
         tests("Model", ["JSON", "MIME"]),
-        tests("Store", ["CoreTestSupport", "JSON", "MIME", "Model", "SQL", "Sealing", "Vaults"]),
+        tests(
+            "Store",
+            ["CoreTestSupport", "JSON", "MIME", "Model", "SQL", "Sealing", "TestSupport", "Vaults"]),
         tests("Gate", ["CoreTestSupport", "JSON", "Model", "SQL", "Sealing", "Store"]),
         tests("Vaults", ["CoreTestSupport", "JSON", "Model", "SQL", "Sealing", "Store", "TestSupport"]),
         tests("Mapping", ["JSON", "MIME", "Model", "TestSupport"], hasFixtures: true),
