@@ -66,9 +66,8 @@ class Company:
         self._declared = declared
         self.sink = Peer()
         self.mailerq = stand_in(vhost, self.sink, **(mailerq or {}))
-        self.postern = Postern(
-            directory, **broker_environment(vhost, authority, **mailerq_environment(self.mailerq), **environment)
-        )
+        environment = {**mailerq_environment(self.mailerq), **environment}
+        self.postern = Postern(directory, **broker_environment(vhost, authority, **environment))
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Company:

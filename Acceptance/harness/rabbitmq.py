@@ -188,7 +188,7 @@ class RabbitMQ:
 
     def close_connections(self) -> None:
         """Every connection is closed by the broker (320 CONNECTION_FORCED)."""
-        self.control("close_all_connections", "a test closes all connections")
+        self.control("close_all_connections", "--global", "a test closes all connections")
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
