@@ -39,6 +39,16 @@ struct GatewayConfigurationTests {
         #expect(broker.managementURL == nil)
     }
 
+    @Test(
+        "a plain yes declares quorum queues",
+        arguments: [
+            ("true", BrokerConfiguration.Declare.quorum), ("false", .none), ("quorum", .quorum), ("classic", .classic),
+        ])
+    func declare(_ text: String, _ expected: BrokerConfiguration.Declare) throws {
+        let layer = Self.broker.merging(["POSTERN_AMQP_DECLARE": text]) { $1 }
+        #expect(try InstanceConfiguration(layers: [layer]).broker?.declare == expected)
+    }
+
     @Test("a broker without one of its queues names the queue", arguments: ["OUTBOX", "SUCCESS", "FAILURE"])
     func missingQueue(_ name: String) {
         var values = Self.broker

@@ -14,7 +14,7 @@ extension ConfigurationKey {
     package static let amqpRoutingKey = ConfigurationKey(
         "POSTERN_AMQP_ROUTING_KEY", "name", default: "the outbox queue's name", "The routing key they carry.")
     package static let amqpDeclare = ConfigurationKey(
-        "POSTERN_AMQP_DECLARE", "one of none, quorum, classic", default: "none",
+        "POSTERN_AMQP_DECLARE", "one of none, quorum, classic, or true for quorum", default: "none",
         "Whether the queues are made at the start, and of which kind. Existing ones must have the same arguments.")
     package static let amqpPrefetch = ConfigurationKey(
         "POSTERN_AMQP_PREFETCH", "integer", default: "200", "Results that a process has in hand at once. 1 to 2000.")

@@ -29,6 +29,15 @@ package struct BrokerConfiguration: Sendable {
     package var queues: Queues
     package var managementURL: Secret<String>?
 
+    /// A plain yes means the kind of queue that survives the loss of a node.
+    private static func declare(_ source: inout ConfigurationSource) -> Declare {
+        switch source.text(.amqpDeclare) {
+        case "true": .quorum
+        case "false": .none
+        default: source.choice(.amqpDeclare, default: .none)
+        }
+    }
+
     /// - Returns: `nil` where no broker is set up, or where problems were added.
     init?(_ source: inout ConfigurationSource) {
         guard let url = source.text(.amqpURL) else { return nil }
@@ -57,7 +66,7 @@ package struct BrokerConfiguration: Sendable {
         exchange = name(.amqpExchange, &source)
         let routingKey = name(.amqpRoutingKey, &source)
         self.routingKey = routingKey.isEmpty ? queues.outbox : routingKey
-        declare = source.choice(.amqpDeclare, default: .none)
+        declare = Self.declare(&source)
         prefetch = source.integer(.amqpPrefetch, in: 1...2000, default: 200)
         maximumBytes = source.integer(.amqpMaxMessageBytes, in: 65_536...536_870_912, default: 134_217_728)
         managementURL = source.webURL(.rabbitMQManagementURL).map(Secret.init)
