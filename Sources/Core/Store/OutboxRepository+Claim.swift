@@ -95,9 +95,8 @@ extension OutboxRepository {
     ) throws -> [ReadyMessage] {
         try connection.rows(
             """
-            SELECT outbox.message_id, smtp_relay_logs.attempts
-            FROM outbox JOIN smtp_relay_logs ON smtp_relay_logs.id = outbox.message_id
-            WHERE outbox.vault_id = \(vault.text) AND outbox.route = \(route.rawValue) AND outbox.ready = 1
+            SELECT message_id, (SELECT attempts FROM smtp_relay_logs WHERE id = message_id)
+            FROM outbox WHERE outbox.vault_id = \(vault.text) AND outbox.route = \(route.rawValue) AND outbox.ready = 1
             ORDER BY outbox.priority DESC, outbox.due_at LIMIT \(limit) /* skip locked */
             """
         ).map { row in
@@ -105,6 +104,11 @@ extension OutboxRepository {
                 id: MessageID(stored: try row.text(0)), vault: vault, route: route, attempts: Int(try row.integer(1)))
         }
     }
+
+    /// That a message has not ended, put so that the planner does not take the index of all open messages for it: that one is
+    /// for what is overdue, and may hold all that is in MailerQ's hands.
+    private static let isOpen: SQLStatement =
+        "status NOT IN ('delivered', 'bounced', 'failed', 'expired', 'captured', 'cancelled')"
 
     private static func lease(
         _ ready: ReadyMessage,
@@ -119,7 +123,7 @@ extension OutboxRepository {
                 """
                 UPDATE smtp_relay_logs SET status = 'in_flight', attempts = attempts + 1,
                     updated_at = \(now.milliseconds)
-                WHERE id = \(ready.id.text) AND status IN ('scheduled', 'queued', 'in_flight')
+                WHERE id = \(ready.id.text) AND \(isOpen)
                 RETURNING sender, recipient, payload_id, attempts, deadline_at, created_at
                 """)
         else {
@@ -152,7 +156,7 @@ extension OutboxRepository {
             """
             UPDATE smtp_relay_logs SET attempts = attempts + 1, updated_at = \(now.milliseconds),
                 status = CASE WHEN status = 'scheduled' THEN 'queued' ELSE status END
-            WHERE id IN \(list: ids) AND status IN ('scheduled', 'queued', 'in_flight')
+            WHERE id IN \(list: ids) AND \(isOpen)
             RETURNING sender, recipient, payload_id, attempts, deadline_at, created_at, id
             """
         )

@@ -56,10 +56,11 @@ package struct OutboxRepository: Sendable {
             // The log's rows first, in the order of their ids, as whoever writes down results does.
             _ = try connection.rows("SELECT id FROM smtp_relay_logs WHERE id IN \(list: ids) ORDER BY id /* lock */")
             let at = handOvers.map(\.event.at).max()?.milliseconds ?? 0
+            // `|| ''` keeps the planner at the primary key: the index of open messages would be read from end to end.
             try connection.send(
                 """
                 UPDATE smtp_relay_logs SET status = 'in_flight', updated_at = \(at)
-                WHERE id IN \(list: ids) AND status = 'queued'
+                WHERE id IN \(list: ids) AND status || '' = 'queued'
                 """)
             try connection.send(
                 "DELETE FROM outbox WHERE message_id IN \(list: ids) AND lease_owner = \(owner)")

@@ -99,6 +99,9 @@ extension Link {
     }
 
     /// Makes the session what the engine relies on, and sees whether it is.
+    ///
+    /// Writers do without sequential scans: all that they look for has an index, and a plan that was made while a table was
+    /// small would go on reading the whole of it until the server's next ANALYZE.
     private func prepareSession(_ role: Role, _ limits: PostgreSQLConfiguration.Limits) throws(Refusal) {
         func milliseconds(_ seconds: Double) -> Int { Int(seconds * 1000) }
         let answer: Answer?
@@ -110,6 +113,7 @@ extension Link {
                 SET lock_timeout = \(milliseconds(limits.lockTimeout));
                 SET idle_in_transaction_session_timeout = \(milliseconds(limits.idleTimeout));
                 SET default_transaction_isolation = '\(role == .reader ? "repeatable read" : "read committed")';
+                SET enable_seqscan = \(role == .writer ? "off" : "on");
                 SET default_transaction_read_only = \(role == .reader ? "on" : "off");
                 SELECT set_config('synchronous_commit',
                         CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false),
