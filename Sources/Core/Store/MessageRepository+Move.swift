@@ -155,15 +155,14 @@ extension MessageRepository {
         _ fence: SQLStatement,
         _ connection: any SQLConnection
     ) throws(SQLError) -> Bool {
-        // A next hop's report tells of a time that may lie before our last step. `|| ''` keeps PostgreSQL at the primary key: with
-        // statistics from when the table was small it would as soon walk all of the vault's rows in another index.
+        // A next hop's report tells of a time that may lie before our last step.
         let at = move.event.at.milliseconds
         let moved = try connection.row(
             """
             UPDATE smtp_relay_logs SET status = \(move.status.rawValue),
                 updated_at = CASE WHEN updated_at > \(at) THEN updated_at ELSE \(at) END,
                 last_reply = COALESCE(\(move.reply?.asData()), last_reply)
-            WHERE id = \(move.message.text) AND vault_id || '' = \(move.vault.text) AND status IN \(list: origins.map(\.rawValue)) \(fence)
+            WHERE id = \(move.message.text) AND vault_id = \(move.vault.text) AND status IN \(list: origins.map(\.rawValue)) \(fence)
             RETURNING recipient, route
             """)
         guard let moved else { return false }

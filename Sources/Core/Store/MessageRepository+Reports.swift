@@ -74,7 +74,7 @@ extension MessageRepository {
         let row = try connection.row(
             """
             SELECT route, updated_at, status FROM smtp_relay_logs
-            WHERE id = \(report.message.text) AND vault_id || '' = \(report.vault.text) /* lock */
+            WHERE id = \(report.message.text) AND vault_id = \(report.vault.text) /* lock */
             """)
         guard let row else { return .unknown }
         let route = try row.text(0)

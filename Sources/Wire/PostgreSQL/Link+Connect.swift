@@ -100,8 +100,8 @@ extension Link {
 
     /// Makes the session what the engine relies on, and sees whether it is.
     ///
-    /// Writers do without sequential scans: all that they look for has an index, and a plan that was made while a table was
-    /// small would go on reading the whole of it until the server's next ANALYZE.
+    /// Writers do without sequential scans: all that they look for has an index, and the plan of a long list of ids that was made
+    /// while the table was small would go on reading the whole of it.
     private func prepareSession(_ role: Role, _ limits: PostgreSQLConfiguration.Limits) throws(Refusal) {
         func milliseconds(_ seconds: Double) -> Int { Int(seconds * 1000) }
         let answer: Answer?

@@ -49,6 +49,10 @@ final class CachedStatement {
 }
 
 struct StatementCache {
+    /// Uses after which a statement is prepared anew. The server keeps a plan until its next ANALYZE, up to a minute or more; one
+    /// from when a table was small may walk all of it once it is not.
+    private static let usesOfAPlan = 1_000
+
     private var entries: [String: CachedStatement] = [:]
     private var clock = 0
     private let limit: Int
@@ -75,7 +79,8 @@ struct StatementCache {
         }
         entry.lastUse = clock
         entry.uses += 1
-        if entry.learn(statement.values), let name = entry.name {
+        let isOld = entry.uses.isMultiple(of: Self.usesOfAPlan)
+        if entry.learn(statement.values) || isOld, let name = entry.name {
             dropped.append(name)
             entry.name = nil
         }
