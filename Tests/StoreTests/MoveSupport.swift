@@ -104,6 +104,17 @@ func makeInstance(_ database: any SQLDatabase, messages: Int = 7) async throws -
         INSERT INTO alerts (id, vault_id, kind, subject, detail, began_at, opened_at)
         VALUES ('alr_1', NULL, 'database', 's', 'd', 1, 2)
         """,
+        """
+        INSERT INTO retiring_key_texts (prefix, key_id, digest, ends_at) VALUES ('ak_0', 'key_1', \([UInt8]([3])), 9)
+        """,
+        """
+        INSERT INTO rate_buckets (vault_id, bucket, level, per_hour, burst, updated_at)
+        VALUES (\(vault), 'vault', \(Int64.max), 1, 1, 7)
+        """,
+        """
+        INSERT INTO runaway_cuts (vault_id, caller_id, caller_label, reason, cuts, detail, first_at, last_at)
+        VALUES (\(vault), 'key_1', 'l', 'mail_loop', 3, 'd', 1, 2)
+        """,
     ]
     try await database.write { connection in for statement in statements { try connection.execute(statement) } }
     return house

@@ -9,8 +9,6 @@ package import SQL
 import Store
 
 package struct ResultHandler: Sendable {
-    /// Bytes of an orphan's body that are kept.
-    private static let orphanBytes = 65_536
     /// Seconds that results wait in our hands for a database that is down.
     private static let patience = 1_200.0
 
@@ -109,13 +107,10 @@ package struct ResultHandler: Sendable {
     }
 
     private func orphan(_ delivery: AMQPDelivery, _ result: MailerQResult, _ reason: String) -> Orphan {
-        let domain = result.recipient.flatMap { recipient in
-            recipient.lastIndex(of: "@").map { recipient[recipient.index(after: $0)...].lowercased() }
-        }
-        return Orphan(
+        Orphan(
             id: ids.next(), queue: queue.rawValue, reason: reason, reference: result.reference?.message,
-            recipientDomain: domain, code: result.attempts.last?.code,
-            body: Array(delivery.body.prefix(Self.orphanBytes)), receivedAt: clock.now())
+            recipientDomain: result.recipient.flatMap(AddressText.domain(of:)), code: result.attempts.last?.code,
+            body: delivery.body, receivedAt: clock.now())
     }
 
     private func count(_ outcome: String) {

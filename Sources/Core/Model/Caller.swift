@@ -19,9 +19,17 @@ package struct Caller: Hashable, Sendable {
     package let label: String
     package let scopes: Scopes
     /// Narrows every scope to reading.
-    package let isReadOnly: Bool
+    package var isReadOnly: Bool
     /// Narrows the vault's allowed sender domains further; `nil` leaves them as they are.
-    package let senderDomains: [DomainPattern]?
+    package var senderDomains: [DomainPattern]?
+    /// Narrows keys, SMTP users and messages to those whose label, or whose caller's label, begins so.
+    package var labelPrefix: String?
+    /// The agent that asks, or that the asking key comes from; `nil` for tools.
+    package var agent: KeyID?
+    /// Limits of the key and of those that it comes from, beside the vault's.
+    package var limits: [KeyRateLimit] = []
+    /// Name of the IP pool that the caller's mail leaves from, where the vault's `ip_pool_strategy` is `caller`.
+    package var ipPool: String?
 
     package init(
         vault: VaultID,
@@ -38,6 +46,9 @@ package struct Caller: Hashable, Sendable {
         self.isReadOnly = isReadOnly
         self.senderDomains = senderDomains
     }
+
+    /// Whether a thing with this label is within the caller's sight.
+    package func sees(label: String) -> Bool { labelPrefix.map { label.utf8.starts(with: $0.utf8) } ?? true }
 }
 
 /// The way in that a submission took.

@@ -3,6 +3,7 @@
 
 package enum ErrorCode: String, Sendable, CaseIterable {
     case malformedJSON = "malformed_json"
+    case malformedForm = "malformed_form"
     case unsupportedMediaType = "unsupported_media_type"
     case validationFailed = "validation_failed"
     case malformedMessage = "malformed_message"
@@ -16,6 +17,13 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case methodNotAllowed = "method_not_allowed"
     case conflict
     case idempotencyConflict = "idempotency_conflict"
+    case unsupportedFeature = "unsupported_feature"
+    case noIPPool = "no_ip_pool"
+    case rateLimited = "rate_limited"
+    case burstExceeded = "burst_exceeded"
+    case approvalRequired = "approval_required"
+    case repeatedMessage = "repeated_message"
+    case mailLoop = "mail_loop"
     case overloaded
     case storageUnavailable = "storage_unavailable"
     case mailerqUnauthorized = "mailerq_unauthorized"
@@ -40,6 +48,11 @@ extension ErrorCode {
             ErrorEntry(
                 httpStatus: 400, smtpCode: 554, smtpEnhanced: (5, 6, 0), title: "The body is not JSON",
                 fix: "Send one JSON document in UTF-8 without duplicate member names.")
+        case .malformedForm:
+            ErrorEntry(
+                httpStatus: 400, smtpCode: 554, smtpEnhanced: (5, 6, 0), title: "The form cannot be read",
+                fix: "Send application/x-www-form-urlencoded or multipart/form-data as RFC 7578 describes it, in UTF-8."
+            )
         case .unsupportedMediaType:
             ErrorEntry(
                 httpStatus: 415, smtpCode: 554, smtpEnhanced: (5, 6, 1), title: "The content type is not understood",
@@ -94,6 +107,40 @@ extension ErrorCode {
                 httpStatus: 409, smtpCode: 554, smtpEnhanced: (5, 5, 0),
                 title: "The idempotency key was used for another submission",
                 fix: "Use a new key for a new submission, and the same body when you repeat one.")
+        case .unsupportedFeature:
+            ErrorEntry(
+                httpStatus: 422, smtpCode: 554, smtpEnhanced: (5, 6, 0),
+                title: "The payload asks for something that Postern does not do",
+                fix: "Leave out the fields that errors names; docs/dialects.md lists what each dialect takes.")
+        case .noIPPool:
+            ErrorEntry(
+                httpStatus: 422, smtpCode: 451, smtpEnhanced: (4, 3, 5), title: "There is no pool of sending addresses",
+                fix:
+                    "Make the pool (POST /v1/ip-pools), or set ip_pool_missing to default, which leaves the choice to MailerQ."
+            )
+        case .rateLimited:
+            ErrorEntry(
+                httpStatus: 429, smtpCode: 451, smtpEnhanced: (4, 7, 1), title: "Too many messages in this time",
+                fix: "Send again after the time in Retry-After; GET /v1/me shows what is left of each limit.")
+        case .burstExceeded:
+            ErrorEntry(
+                httpStatus: 422, smtpCode: 452, smtpEnhanced: (4, 5, 3),
+                title: "More messages at once than the limit ever allows",
+                fix: "Split the recipients over several submissions, or have the burst limit raised.")
+        case .approvalRequired:
+            ErrorEntry(
+                httpStatus: 403, smtpCode: 550, smtpEnhanced: (5, 7, 1), title: "A person has to approve this",
+                fix: "Have a person send it, or have the setting changed that the detail names.")
+        case .repeatedMessage:
+            ErrorEntry(
+                httpStatus: 429, smtpCode: 554, smtpEnhanced: (5, 7, 1),
+                title: "The same message went to this recipient too often",
+                fix: "Find out why the caller repeats itself; the setting that the detail names allows more in an hour."
+            )
+        case .mailLoop:
+            ErrorEntry(
+                httpStatus: 422, smtpCode: 554, smtpEnhanced: (5, 4, 6), title: "The message goes in circles",
+                fix: "Have the caller answer no automatic mail, no list and not itself (RFC 3834 section 2).")
         case .overloaded:
             ErrorEntry(
                 httpStatus: 503, smtpCode: 452, smtpEnhanced: (4, 3, 1), title: "Too much is waiting",

@@ -38,6 +38,7 @@ package enum PayloadKind: IdentifierKind { package static let prefix = "pay_" }
 package enum PoolKind: IdentifierKind { package static let prefix = "pool_" }
 package enum OrphanKind: IdentifierKind { package static let prefix = "orp_" }
 package enum AlertKind: IdentifierKind { package static let prefix = "alr_" }
+package enum AuditKind: IdentifierKind { package static let prefix = "aud_" }
 /// One HTTP request, in its answer and in the log.
 package enum RequestKind: IdentifierKind { package static let prefix = "req_" }
 
@@ -52,6 +53,7 @@ package typealias PayloadID = Identifier<PayloadKind>
 /// A result that belongs to no message of ours.
 package typealias OrphanID = Identifier<OrphanKind>
 package typealias AlertID = Identifier<AlertKind>
+package typealias AuditID = Identifier<AuditKind>
 package typealias PoolID = Identifier<PoolKind>
 
 /// Crockford's base32 without i, l, o, u: 5 bits a character, in an order that ASCII keeps.

@@ -12,18 +12,22 @@ package struct PosternError: Error, Sendable, CustomStringConvertible {
     package let problems: [JSONProblem]
     /// Seconds after which another try makes sense.
     package let retryAfter: Int?
+    /// The limit that was hit.
+    package let rate: RateStatus?
 
     package init(
         _ code: ErrorCode,
         _ detail: String,
         fix: String? = nil,
         problems: [JSONProblem] = [],
-        retryAfter: Int? = nil
+        retryAfter: Int? = nil,
+        rate: RateStatus? = nil
     ) {
         self.code = code
         self.detail = detail
         self.fix = fix ?? code.entry.fix
         self.problems = problems
+        self.rate = rate
         self.retryAfter = retryAfter ?? (code.entry.httpStatus == 503 ? 5 : nil)
     }
 

@@ -36,6 +36,10 @@ package enum InstanceTables {
         InstanceTable("orphan_results"),
         InstanceTable("alerts"),
         InstanceTable("change_counters"),
+        InstanceTable("retiring_key_texts"),
+        InstanceTable("rate_buckets"),
+        InstanceTable("runaway_cuts"),
+        InstanceTable("audit_records"),
     ]
 
     /// What belongs to the database, or to processes that are gone.

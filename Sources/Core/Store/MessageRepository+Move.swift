@@ -177,8 +177,7 @@ extension MessageRepository {
                 """)
         }
         guard move.status == .bounced || move.status == .failed else { return true }
-        let recipient = try moved.text(0)
-        let domain = recipient.lastIndex(of: "@").map { recipient[recipient.index(after: $0)...].lowercased() } ?? ""
+        let domain = AddressText.domain(of: try moved.text(0)) ?? ""
         try connection.send(
             """
             INSERT INTO failures (message_id, vault_id, code, enhanced_code, domain, route, reason, failed_at)

@@ -13,6 +13,7 @@ package enum Migrations {
         Migration(number: 1, name: "vaults, callers, settings", script: vaultsAndCallers),
         Migration(number: 2, name: "messages, events, outbox", script: messages),
         Migration(number: 3, name: "results, failures, several processes, alerts", script: results),
+        Migration(number: 4, name: "narrower callers, rates, audit", script: ratesAndAudit),
     ]
 
     private static let vaultsAndCallers = """
@@ -208,6 +209,76 @@ extension Migrations {
             owner TEXT NOT NULL,
             lease_until BIGINT NOT NULL
         );
+        """
+}
+
+extension Migrations {
+    /// Vaults that were there before a setting was needed keep the behaviour that they had.
+    fileprivate static let ratesAndAudit = """
+        ALTER TABLE smtp_relay_api_keys ADD COLUMN parent_id TEXT;
+        ALTER TABLE smtp_relay_api_keys ADD COLUMN agent_id TEXT;
+        ALTER TABLE smtp_relay_api_keys ADD COLUMN label_prefix TEXT;
+        ALTER TABLE smtp_relay_api_keys ADD COLUMN allowed_ips TEXT;
+        ALTER TABLE smtp_relay_api_keys ADD COLUMN rate_limits TEXT;
+        ALTER TABLE smtp_relay_api_keys ADD COLUMN ip_pool TEXT;
+        ALTER TABLE smtp_relay_api_keys ADD COLUMN temporary INTEGER NOT NULL DEFAULT 0 CHECK (temporary IN (0, 1));
+        UPDATE smtp_relay_api_keys SET agent_id = id WHERE kind = 'agent';
+        CREATE TABLE retiring_key_texts (
+            prefix TEXT PRIMARY KEY,
+            key_id TEXT NOT NULL REFERENCES smtp_relay_api_keys (id),
+            digest BYTEA NOT NULL,
+            ends_at BIGINT NOT NULL
+        );
+        CREATE INDEX retiring_key_texts_key ON retiring_key_texts (key_id);
+        ALTER TABLE smtp_relay_users ADD COLUMN allowed_ips TEXT;
+        ALTER TABLE smtp_relay_users ADD COLUMN sender_domains TEXT;
+        ALTER TABLE smtp_relay_users ADD COLUMN ip_pool TEXT;
+        CREATE TABLE rate_buckets (
+            vault_id TEXT NOT NULL REFERENCES vaults (id),
+            bucket TEXT NOT NULL,
+            level BIGINT NOT NULL,
+            per_hour BIGINT NOT NULL,
+            burst BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL,
+            PRIMARY KEY (vault_id, bucket)
+        );
+        CREATE INDEX rate_buckets_updated ON rate_buckets (updated_at);
+        CREATE TABLE runaway_cuts (
+            vault_id TEXT NOT NULL REFERENCES vaults (id),
+            caller_id TEXT NOT NULL,
+            caller_label TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            cuts BIGINT NOT NULL,
+            detail TEXT NOT NULL,
+            first_at BIGINT NOT NULL,
+            last_at BIGINT NOT NULL,
+            PRIMARY KEY (vault_id, caller_id, reason)
+        );
+        CREATE INDEX runaway_cuts_last ON runaway_cuts (last_at);
+        CREATE TABLE audit_records (
+            id TEXT PRIMARY KEY,
+            vault_id TEXT REFERENCES vaults (id),
+            at BIGINT NOT NULL,
+            actor_id TEXT NOT NULL,
+            actor_label TEXT NOT NULL,
+            door TEXT NOT NULL,
+            address TEXT,
+            request_id TEXT,
+            action TEXT NOT NULL,
+            resource TEXT NOT NULL,
+            before_value TEXT,
+            after_value TEXT
+        );
+        CREATE INDEX audit_records_vault ON audit_records (vault_id, id);
+        CREATE INDEX smtp_relay_logs_payload ON smtp_relay_logs (payload_id);
+        CREATE INDEX smtp_relay_logs_ended ON smtp_relay_logs (vault_id, updated_at)
+            WHERE status NOT IN ('scheduled', 'queued', 'in_flight');
+        INSERT INTO vault_settings (vault_id, key, value, updated_at)
+            SELECT id, 'default_envelope_strategy', '"from"', created_at FROM vaults;
+        INSERT INTO vault_settings (vault_id, key, value, updated_at)
+            SELECT id, 'ip_pool_missing', '"default"', created_at FROM vaults;
+        INSERT INTO vault_settings (vault_id, key, value, updated_at)
+            SELECT id, 'agent_send_requires_approval', 'false', created_at FROM vaults;
         """
 }
 
