@@ -85,8 +85,10 @@ struct AcceptanceTests {
                     ),
                 ],
                 metadata: nil, sendAt: nil, deadline: fresh.deadline, createdAt: fresh.createdAt,
-                idempotency: fresh.idempotency, eventIDs: fresh.eventIDs)
-            let error = await #expect(throws: SQLError.self) { try await repository.accept(broken) }
+                eventIDs: fresh.eventIDs)
+            let error = await #expect(throws: SQLError.self) {
+                try await repository.accept([broken], idempotency: fresh.idempotency)
+            }
             #expect(error?.code == .constraint)
             for (table, rows) in [
                 ("smtp_relay_logs", 1), ("payloads", 1), ("outbox", 1), ("message_events", 2),

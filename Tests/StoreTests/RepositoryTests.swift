@@ -1,4 +1,4 @@
-// Keys, SMTP users, pools, settings, vaults, process numbers: what is stored comes back, and only to its own vault.
+// Pools, settings, vaults, process numbers: what is stored comes back, and only to its own vault.
 
 import CoreTestSupport
 import JSON
@@ -9,198 +9,29 @@ import Testing
 
 @Suite("Repositories")
 struct RepositoryTests {
-    private func key(_ house: TestHouse, prefix: String = "abcdefgh", in vault: VaultID? = nil) -> APIKey {
-        APIKey(
-            id: house.ids.next(), vault: vault ?? house.vault.id, prefix: prefix, digest: Array(0..<32),
-            label: "a 'label'",
-            kind: .agent, scopes: [.send, .read], isReadOnly: true,
-            senderDomains: ["acme.com", "*.bücher.example"].compactMap(DomainPattern.init),
-            createdAt: house.clock.now(), expiresAt: house.clock.now().adding(seconds: 60))
-    }
-
-    private func user(_ house: TestHouse, _ name: String = "robot") -> SMTPUser {
-        SMTPUser(
-            id: house.ids.next(), vault: house.vault.id, username: name, label: "Robot", passwordHash: "hash",
-            createdAt: house.clock.now())
-    }
-
     private func pool(_ house: TestHouse, _ domain: String = "example.com", in vault: VaultID? = nil) -> IPPool {
         IPPool(
             id: house.ids.next(), vault: vault ?? house.vault.id, domain: domain, pool: "warm",
             ips: ["192.0.2.1", "2001:db8::1"], createdAt: house.clock.now(), updatedAt: house.clock.now())
     }
 
-    @Test("a key comes back with all that it may do", arguments: TestEngine.all)
-    func keys(_ engine: TestEngine) async throws {
-        try await withHouse(engine) { house in
-            let repository = KeyRepository(database: house.database)
-            let key = key(house)
-            try await repository.insert(key, in: house.vault.id)
-            let byID = try await repository.find(key.id, in: house.vault.id)
-            let byPrefix = try await repository.find(prefix: "abcdefgh")
-            for stored in [try #require(byID), try #require(byPrefix)] {
-                #expect(stored.id == key.id && stored.vault == house.vault.id)
-                #expect(stored.digest == key.digest && stored.label == key.label && stored.kind == .agent)
-                #expect(stored.caller == key.caller)
-                #expect(stored.senderDomains == key.senderDomains)
-                #expect(stored.createdAt == key.createdAt && stored.expiresAt == key.expiresAt)
-                #expect(stored.revokedAt == nil && stored.lastUsedAt == nil)
-            }
-            #expect(try await repository.find(prefix: "ABCDEFGH")?.id == nil)
-        }
-    }
-
-    @Test("a key ends once, by its own vault", arguments: TestEngine.all)
-    func revoking(_ engine: TestEngine) async throws {
-        try await withHouse(engine) { house in
-            let repository = KeyRepository(database: house.database)
-            let other = try await house.neighbour().vault.id
-            let key = key(house)
-            try await repository.insert(key, in: house.vault.id)
-            #expect(try await !repository.revoke(key.id, in: other, at: house.clock.now()))
-            #expect(try await repository.find(key.id, in: other)?.id == nil)
-            #expect(try await repository.list(in: other, page: Page()).isEmpty)
-            #expect(try await repository.find(key.id, in: house.vault.id)?.revokedAt == nil)
-            let revokedAt = house.clock.now()
-            #expect(try await repository.revoke(key.id, in: house.vault.id, at: revokedAt))
-            house.clock.advance(seconds: 1)
-            #expect(try await !repository.revoke(key.id, in: house.vault.id, at: house.clock.now()))
-            #expect(try await repository.find(key.id, in: house.vault.id)?.revokedAt == revokedAt)
-        }
-    }
-
-    @Test("rotating a key ends its old text and begins the new one together, or neither", arguments: TestEngine.all)
-    func rotating(_ engine: TestEngine) async throws {
-        try await withHouse(engine) { house in
-            let repository = KeyRepository(database: house.database)
-            let other = try await house.neighbour().vault.id
-            let (old, taken) = (key(house, prefix: "oldoldol"), key(house, prefix: "takentak"))
-            try await repository.insert(old, in: house.vault.id)
-            try await repository.insert(taken, in: house.vault.id)
-            func turned(_ prefix: String) -> APIKey {
-                var key = old
-                (key.prefix, key.digest) = (prefix, [7])
-                return key
-            }
-            #expect(try await !repository.rotate(turned("newnewne"), from: "oldoldol", in: other))
-            #expect(try await repository.find(prefix: "newnewne")?.id == nil)
-            // A prefix that is taken: the old text must live on.
-            await #expect(throws: SQLError.self) {
-                try await repository.rotate(turned("takentak"), from: "oldoldol", in: house.vault.id)
-            }
-            #expect(try await repository.find(prefix: "oldoldol")?.digest == old.digest)
-            #expect(try await repository.rotate(turned("newnewne"), from: "oldoldol", in: house.vault.id))
-            #expect(try await repository.find(prefix: "oldoldol")?.id == nil)
-            #expect(try await repository.find(prefix: "newnewne")?.id == old.id)
-            #expect(try await repository.find(old.id, in: house.vault.id)?.digest == [7])
-            // Whoever knew only the old text comes too late, and so does a revoked key's owner.
-            #expect(try await !repository.rotate(turned("another1"), from: "oldoldol", in: house.vault.id))
-            #expect(try await repository.revoke(old.id, in: house.vault.id, at: house.clock.now()))
-            #expect(try await !repository.rotate(turned("another1"), from: "newnewne", in: house.vault.id))
-        }
-    }
-
-    @Test("uses are written down together", arguments: TestEngine.all)
-    func uses(_ engine: TestEngine) async throws {
-        try await withHouse(engine) { house in
-            let (keys, users) = (KeyRepository(database: house.database), SMTPUserRepository(database: house.database))
-            let (first, second, user) = (key(house, prefix: "first123"), key(house, prefix: "second12"), user(house))
-            try await keys.insert(first, in: house.vault.id)
-            try await keys.insert(second, in: house.vault.id)
-            try await users.insert(user, in: house.vault.id)
-            let (early, late) = (house.clock.now(), house.clock.now().adding(seconds: 5))
-            try await keys.recordUses([first.id: early, second.id: late, house.ids.next(): late])
-            try await users.recordUses([user.id: late])
-            #expect(try await keys.find(first.id, in: house.vault.id)?.lastUsedAt == early)
-            #expect(try await keys.find(second.id, in: house.vault.id)?.lastUsedAt == late)
-            #expect(try await users.find(user.id, in: house.vault.id)?.lastUsedAt == late)
-        }
-    }
-
-    @Test("an SMTP user's name is taken in the whole instance; all else is its vault's", arguments: TestEngine.all)
-    func users(_ engine: TestEngine) async throws {
-        try await withHouse(engine) { house in
-            let repository = SMTPUserRepository(database: house.database)
-            let other = try await house.neighbour().vault.id
-            let user = user(house)
-            try await repository.insert(user, in: house.vault.id)
-            let error = await #expect(throws: SQLError.self) {
-                try await repository.insert(self.user(house), in: other)
-            }
-            #expect(error?.code == .constraint)
-            let found = try #require(try await repository.find(username: "robot"))
-            #expect(found.id == user.id && found.vault == house.vault.id && found.passwordHash == "hash")
-            #expect(found.caller.scopes == .send && found.caller.identity == .smtpUser(user.id))
-            #expect(try await repository.find(username: "Robot")?.id == nil)
-            #expect(try await repository.find(user.id, in: other)?.id == nil)
-            #expect(try await repository.list(in: other, page: Page()).isEmpty)
-            #expect(try await !repository.delete(user.id, in: other))
-            #expect(try await repository.list(in: house.vault.id, page: Page()).map(\.id) == [user.id])
-            #expect(try await repository.delete(user.id, in: house.vault.id))
-            #expect(try await !repository.delete(user.id, in: house.vault.id))
-            #expect(try await repository.find(username: "robot")?.id == nil)
-        }
-    }
-
-    @Test("a domain has one pool a vault; another vault sees and changes none of it", arguments: TestEngine.all)
-    func pools(_ engine: TestEngine) async throws {
-        try await withHouse(engine) { house in
-            let repository = IPPoolRepository(database: house.database)
-            let other = try await house.neighbour().vault.id
-            var pool = pool(house)
-            try await repository.insert(pool, in: house.vault.id)
-            let error = await #expect(throws: SQLError.self) {
-                try await repository.insert(self.pool(house), in: house.vault.id)
-            }
-            #expect(error?.code == .constraint)
-            try await repository.insert(self.pool(house, in: other), in: other)
-            #expect(try await repository.find(pool.id, in: other)?.id == nil)
-            #expect(try await !repository.delete(pool.id, in: other))
-            pool.ips = ["192.0.2.9"]
-            #expect(try await !repository.update(pool, in: other))
-            #expect(try await repository.find(pool.id, in: house.vault.id)?.ips == ["192.0.2.1", "2001:db8::1"])
-            #expect(try await repository.update(pool, in: house.vault.id))
-            #expect(try await repository.all(in: house.vault.id).map(\.ips) == [["192.0.2.9"]])
-            #expect(try await repository.delete(pool.id, in: house.vault.id))
-            #expect(try await repository.all(in: house.vault.id).isEmpty)
-            #expect(try await repository.all(in: other).count == 1)
-        }
-    }
-
-    @Test("lists are paged by id without gaps or repeats", arguments: TestEngine.all)
+    @Test("pools are paged by id without gaps or repeats", arguments: TestEngine.all)
     func pages(_ engine: TestEngine) async throws {
         try await withHouse(engine) { house in
-            let (keys, users, pools) = (
-                KeyRepository(database: house.database), SMTPUserRepository(database: house.database),
-                IPPoolRepository(database: house.database)
-            )
-            var expected: [[String]] = [[], [], []]
+            let pools = IPPoolRepository(database: house.database)
+            var expected: [String] = []
             for index in 0..<11 {
-                let (key, user, pool) = (
-                    key(house, prefix: "prefix\(10 + index)"), user(house, "u\(index)"),
-                    pool(house, "d\(index).example")
-                )
-                try await keys.insert(key, in: house.vault.id)
-                try await users.insert(user, in: house.vault.id)
-                try await pools.insert(pool, in: house.vault.id)
-                expected[0].append(key.id.text)
-                expected[1].append(user.id.text)
-                expected[2].append(pool.id.text)
+                let pool = pool(house, "d\(index).example")
+                try await pools.insert(pool, in: house.vault.id, audit: house.audit(as: "pool.write"))
+                expected.append(pool.id.text)
             }
-            let lists: [@Sendable (Page) async throws -> [String]] = [
-                { try await keys.list(in: house.vault.id, page: $0).map(\.id.text) },
-                { try await users.list(in: house.vault.id, page: $0).map(\.id.text) },
-                { try await pools.list(in: house.vault.id, page: $0).map(\.id.text) },
-            ]
-            for (list, expected) in zip(lists, expected) {
-                var seen: [String] = []
-                while true {
-                    let page = try await list(Page(after: seen.last ?? "", limit: 4))
-                    seen += page
-                    guard page.count == 4 else { break }
-                }
-                #expect(seen == expected)
+            var seen: [String] = []
+            while true {
+                let page = try await pools.list(in: house.vault.id, page: Page(after: seen.last ?? "", limit: 4))
+                seen += page.map(\.id.text)
+                guard page.count == 4 else { break }
             }
+            #expect(seen == expected)
         }
     }
 
@@ -212,26 +43,31 @@ struct RepositoryTests {
             let repository = SettingsRepository(database: house.database)
             let other = try await house.neighbour().vault.id
             let now = house.clock.now()
+            let secrets = SecretRepository(database: house.database)
             try await repository.change(
-                ["default_priority": 4, "route": RouteName.shadow], sealedSecrets: ["smarthost_password": [1, 2]],
-                in: house.vault.id, at: now)
+                SettingsChange(values: ["default_priority": 4, "route": RouteName.shadow]) { _ in
+                    ["smarthost_password": [1, 2]]
+                }, in: house.vault.id, at: now, audit: house.audit(as: "settings.write"))
             #expect(
                 try await repository.values(in: house.vault.id).mapValues(\.json) == [
                     "default_priority": .integer(4), "route": .string("shadow"),
                 ])
             #expect(try await repository.values(in: other).isEmpty)
-            #expect(try await repository.secretNames(in: house.vault.id) == ["smarthost_password"])
-            #expect(try await repository.sealedSecret("smarthost_password", in: house.vault.id) == [1, 2])
-            #expect(try await repository.sealedSecret("smarthost_password", in: other) == nil)
+            #expect(try await repository.updatedAt("route", in: house.vault.id) == now)
+            #expect(try await repository.updatedAt("smarthost_password", in: house.vault.id) == now)
+            #expect(try await repository.updatedAt("route", in: other) == nil)
+            #expect(try await secrets.find("smarthost_password", in: house.vault.id)?.bytes == [1, 2])
+            #expect(try await secrets.find("smarthost_password", in: other)?.bytes == nil)
+            let none = SettingsChange(values: ["default_priority": nil]) { _ in ["smarthost_password": nil] }
+            try await repository.change(none, in: other, at: now, audit: house.audit(as: "settings.write"))
+            #expect(try await secrets.names(in: house.vault.id).map(\.name) == ["smarthost_password"])
             try await repository.change(
-                ["default_priority": nil], sealedSecrets: ["smarthost_password": nil], in: other, at: now)
-            #expect(try await repository.secretNames(in: house.vault.id) == ["smarthost_password"])
-            try await repository.change(
-                ["default_priority": nil, "route": RouteName.smarthost],
-                sealedSecrets: ["smarthost_password": nil], in: house.vault.id, at: now)
+                SettingsChange(values: ["default_priority": nil, "route": RouteName.smarthost]) { _ in
+                    ["smarthost_password": nil]
+                }, in: house.vault.id, at: now, audit: house.audit(as: "settings.write"))
             #expect(
                 try await repository.values(in: house.vault.id).mapValues(\.json) == ["route": .string("smarthost")])
-            #expect(try await repository.secretNames(in: house.vault.id).isEmpty)
+            #expect(try await secrets.names(in: house.vault.id).isEmpty)
             try await house.database.write { connection in
                 for (key, value) in [("no_such_setting", "1"), ("auth_mode", "{"), ("default_priority", "\"five\"")] {
                     try connection.execute(

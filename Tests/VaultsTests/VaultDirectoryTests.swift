@@ -59,7 +59,7 @@ struct VaultDirectoryTests {
             #expect(error?.problems[1].message == "unknown setting")
             let settings = try await house.vaults.snapshot(of: house.vault.id).settings
             #expect(settings.value(Settings.defaultPriority) == 5)
-            #expect(settings.value(Settings.authMode) == .both)
+            #expect(settings.value(Settings.authMode) == AuthModes(.both))
             #expect(try await house.vaults.secretNames(in: house.vault.id).isEmpty)
         }
     }
@@ -188,20 +188,26 @@ struct VaultDirectoryTests {
             #expect(!recorder.take().isEmpty)
             for _ in 0..<10 { _ = try await directory.snapshot(of: vault) }
             #expect(recorder.take().isEmpty)
-            #expect(directory.cachedSnapshot(of: vault)?.pools == [:])
+            #expect(directory.cachedSnapshot(of: vault)?.pools == IPPools.none)
             directory.invalidate(vault)
             #expect(directory.cachedSnapshot(of: vault)?.pools == nil)
         }
     }
 
-    @Test("pools stand in the snapshot by domain")
-    func pools() async throws {
-        try await withHouse { house in
-            let pool = IPPool(
-                id: house.ids.next(), vault: house.vault.id, domain: "example.com", pool: "warm", ips: ["192.0.2.1"],
-                createdAt: house.clock.now(), updatedAt: house.clock.now())
-            try await IPPoolRepository(database: house.database).insert(pool, in: house.vault.id)
-            #expect(try await house.vaults.snapshot(of: house.vault.id).pools == ["example.com": ["192.0.2.1"]])
+    @Test("pools stand in the snapshot by domain and by name", arguments: TestEngine.all)
+    func pools(_ engine: TestEngine) async throws {
+        try await withHouse(engine) { house in
+            let pools = IPPoolRepository(database: house.database)
+            for (domain, ip) in [("z.example", "192.0.2.1"), ("a.example", "192.0.2.2")] {
+                let pool = IPPool(
+                    id: house.ids.next(), vault: house.vault.id, domain: domain, pool: "warm", ips: [ip],
+                    createdAt: house.clock.now(), updatedAt: house.clock.now())
+                try await pools.insert(pool, in: house.vault.id, audit: house.audit(as: "pool.write"))
+            }
+            let known = try await house.vaults.snapshot(of: house.vault.id).pools
+            #expect(known.addresses(forDomain: "a.example") == ["192.0.2.2"])
+            #expect(known.addresses(named: "warm") == ["192.0.2.1", "192.0.2.2"], "in the order of creation")
+            #expect(known.addresses(named: "cold") == nil && known.addresses(forDomain: "b.example") == nil)
         }
     }
 }

@@ -1,6 +1,7 @@
 // The types that settings have.
 
 package import JSON
+package import MIME
 
 extension Int: SettingValue {
     package static var typeName: String { "integer" }
@@ -55,6 +56,22 @@ extension String: SettingValue {
     }
 
     package var json: JSONValue { .string(self) }
+}
+
+extension EmailAddress: SettingValue {
+    package static var typeName: String { "mail address" }
+
+    package init(json: JSONValue) throws(SettingProblem) { try self.init(environment: String(json: json)) }
+
+    package init(environment: String) throws(SettingProblem) {
+        do throws(MIMEError) {
+            try self.init(parsing: environment)
+        } catch {
+            throw SettingProblem("is not a mail address: \(error.message)")
+        }
+    }
+
+    package var json: JSONValue { .string(description) }
 }
 
 /// What a list setting is made of: something that is written as one text.
@@ -116,7 +133,8 @@ extension SettingChoice {
 }
 
 extension String {
-    fileprivate var commaSeparated: [String] {
+    /// The parts between commas, without the white space around them; empty ones are none.
+    var commaSeparated: [String] {
         split(separator: ",").map { part in
             String(part.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
         }.filter { !$0.isEmpty }

@@ -33,5 +33,11 @@ package struct SettingsSnapshot: Sendable {
         vault[key] != nil ? .vault : instance[key] != nil ? .instance : .unset
     }
 
+    /// The vault's own value.
+    package func vaultValue(_ key: String) -> (any SettingValue)? { vault[key] }
+
+    /// The instance's value, whether or not the vault has one of its own.
+    package func instanceValue(_ key: String) -> (any SettingValue)? { instance[key] }
+
     package func erased(_ key: String) -> (any SettingValue)? { vault[key] ?? instance[key] }
 }

@@ -4,7 +4,7 @@ package import Model
 package import SQL
 
 package struct HousekeepingRepository: Sendable {
-    private let database: any SQLDatabase
+    let database: any SQLDatabase
 
     package init(database: any SQLDatabase) { self.database = database }
 

@@ -27,6 +27,11 @@ package struct IPPool: Sendable {
         self.createdAt = createdAt
         self.updatedAt = updatedAt
     }
+
+    /// What the audit log shows.
+    var audited: JSONValue {
+        .object(JSONObject(["domain": .string(domain), "pool": .string(pool), "ips": .array(ips.map { .string($0) })]))
+    }
 }
 
 package struct IPPoolRepository: Sendable {
@@ -37,7 +42,7 @@ package struct IPPoolRepository: Sendable {
     private static let columns: SQLStatement = "id, vault_id, domain, pool, ips, created_at, updated_at"
 
     /// - Throws: `SQLError` with `.constraint` when the domain has a pool already.
-    package func insert(_ pool: IPPool, in vault: VaultID) async throws {
+    package func insert(_ pool: IPPool, in vault: VaultID, audit: @escaping AuditMaker) async throws {
         let ips = Self.text(pool.ips)
         try await database.change(.vaults) { connection in
             try connection.execute(
@@ -45,26 +50,73 @@ package struct IPPoolRepository: Sendable {
                 INSERT INTO mailerq_ip_pools (\(Self.columns)) VALUES (\(pool.id.text), \(vault.text), \(pool.domain),
                     \(pool.pool), \(ips), \(pool.createdAt.milliseconds), \(pool.updatedAt.milliseconds))
                 """)
+            try connection.record(audit(pool.id.text, nil, pool.audited), in: vault)
         }
     }
 
-    package func update(_ pool: IPPool, in vault: VaultID) async throws -> Bool {
-        let ips = Self.text(pool.ips)
-        return try await database.change(.vaults) { connection in
+    /// What has to hold of the vault's own settings and its pools, before and after.
+    package typealias Rule =
+        @Sendable (_ values: [String: any SettingValue], _ before: IPPools, _ after: IPPools) throws -> Void
+
+    /// Changes a pool as it is at that moment.
+    /// - Returns: the pool as it is now; `nil` when it is not there.
+    /// - Throws: what the rule threw; `SQLError` with `.constraint` when the domain has a pool already.
+    package func update(
+        _ id: PoolID,
+        in vault: VaultID,
+        at now: Timestamp,
+        rule: @escaping Rule = { _, _, _ in },
+        audit: @escaping AuditMaker,
+        _ change: @escaping @Sendable (inout IPPool) throws -> Void
+    ) async throws -> IPPool? {
+        try await database.change(.vaults) { connection in
+            let all = try Self.all(in: vault, connection)
+            guard let index = all.firstIndex(where: { $0.id == id }) else { return nil }
+            var after = all
+            try change(&after[index])
+            after[index].updatedAt = now
+            let pool = after[index]
+            try Self.check(rule, all, after, in: vault, connection)
             try connection.execute(
                 """
-                UPDATE mailerq_ip_pools SET domain = \(pool.domain), pool = \(pool.pool), ips = \(ips),
+                UPDATE mailerq_ip_pools SET domain = \(pool.domain), pool = \(pool.pool), ips = \(Self.text(pool.ips)),
                     updated_at = \(pool.updatedAt.milliseconds)
                 WHERE id = \(pool.id.text) AND vault_id = \(vault.text)
-                """) == 1
+                """)
+            try connection.record(audit(id.text, all[index].audited, pool.audited), in: vault)
+            return pool
         }
     }
 
-    package func delete(_ id: PoolID, in vault: VaultID) async throws -> Bool {
+    /// - Returns: whether it was there.
+    /// - Throws: what the rule threw.
+    package func delete(
+        _ id: PoolID,
+        in vault: VaultID,
+        rule: @escaping Rule = { _, _, _ in },
+        audit: @escaping AuditMaker
+    ) async throws -> Bool {
         try await database.change(.vaults) { connection in
+            let all = try Self.all(in: vault, connection)
+            guard let pool = all.first(where: { $0.id == id }) else { return false }
+            try Self.check(rule, all, all.filter { $0.id != id }, in: vault, connection)
             try connection.execute(
-                "DELETE FROM mailerq_ip_pools WHERE id = \(id.text) AND vault_id = \(vault.text)") == 1
+                "DELETE FROM mailerq_ip_pools WHERE id = \(id.text) AND vault_id = \(vault.text)")
+            try connection.record(audit(id.text, pool.audited, nil), in: vault)
+            return true
         }
+    }
+
+    private static func check(
+        _ rule: Rule,
+        _ before: [IPPool],
+        _ after: [IPPool],
+        in vault: VaultID,
+        _ connection: any SQLConnection
+    ) throws {
+        func pools(_ rows: [IPPool]) -> IPPools { IPPools(rows.map { ($0.domain, $0.pool, $0.ips) }) }
+        let values = SettingsRepository.typed(try SettingsRepository.rows(in: vault, connection))
+        try rule(values, pools(before), pools(after))
     }
 
     package func list(in vault: VaultID, page: Page) async throws -> [IPPool] {
@@ -78,11 +130,15 @@ package struct IPPoolRepository: Sendable {
         }
     }
 
+    /// In the order of creation.
     package func all(in vault: VaultID) async throws -> [IPPool] {
-        try await database.read { connection in
-            try connection.rows("SELECT \(Self.columns) FROM mailerq_ip_pools WHERE vault_id = \(vault.text)")
-                .map(Self.pool)
-        }
+        try await database.read { connection in try Self.all(in: vault, connection) }
+    }
+
+    static func all(in vault: VaultID, _ connection: any SQLConnection) throws -> [IPPool] {
+        try connection.rows(
+            "SELECT \(columns) FROM mailerq_ip_pools WHERE vault_id = \(vault.text) ORDER BY id"
+        ).map(pool)
     }
 
     package func find(_ id: PoolID, in vault: VaultID) async throws -> IPPool? {

@@ -11,16 +11,16 @@ package final class VaultDirectory: Sendable {
     /// What the way of a message needs of a vault, read together.
     package struct Snapshot: Sendable {
         package let settings: SettingsSnapshot
-        /// Sending addresses by domain.
-        package let pools: [String: [String]]
+        package let pools: IPPools
     }
 
     private let vaults: VaultRepository
     private let settings: SettingsRepository
     private let pools: IPPoolRepository
-    private let masterKey: SealingKey
+    let secrets: SecretRepository
+    let masterKey: SealingKey
     private let instanceDefaults: [String: any SettingValue]
-    private let clock: any WallClock
+    let clock: any WallClock
     private let ids: IdentifierGenerator
     /// `generation` counts what was forgotten: rows that were read before a change are not remembered after it.
     private let cache = Mutex<(snapshots: [VaultID: Snapshot], generation: Int)>(([:], 0))
@@ -35,6 +35,7 @@ package final class VaultDirectory: Sendable {
     ) {
         vaults = VaultRepository(database: database)
         settings = SettingsRepository(database: database)
+        secrets = SecretRepository(database: database)
         pools = IPPoolRepository(database: database)
         self.masterKey = masterKey
         self.instanceDefaults = instanceDefaults
@@ -62,7 +63,7 @@ package final class VaultDirectory: Sendable {
         let pools = try await pools.all(in: vault)
         let snapshot = Snapshot(
             settings: SettingsSnapshot(vault: own, instance: instanceDefaults),
-            pools: Dictionary(pools.map { ($0.domain, $0.ips) }, uniquingKeysWith: { first, _ in first }))
+            pools: IPPools(pools.map { ($0.domain, $0.pool, $0.ips) }))
         cache.withLock { if $0.generation == generation { $0.snapshots[vault] = snapshot } }
         return snapshot
     }
@@ -89,8 +90,13 @@ package final class VaultDirectory: Sendable {
 
 extension VaultDirectory {
     /// Changes settings, all or none. JSON null, "" or [] takes a value away.
-    /// - Throws: `validation_failed` naming each key that is unknown or has a value of the wrong kind.
-    package func change(_ document: JSONObject, in vault: VaultID) async throws {
+    /// - Throws: `validation_failed` naming each key that is unknown, has a value of the wrong kind, or does not go with the
+    ///   others as they are after the change.
+    package func change(
+        _ document: JSONObject,
+        in vault: VaultID,
+        audit: @escaping AuditMaker
+    ) async throws {
         var values: [String: (any SettingValue)?] = [:]
         var secrets: [String: Secret<String>?] = [:]
         var problems: [JSONProblem] = []
@@ -114,43 +120,41 @@ extension VaultDirectory {
             }
         }
         guard problems.isEmpty else { throw PosternError.validation(problems) }
-        var sealed: [String: [UInt8]?] = [:]
+        var change = SettingsChange(values: values)
         if !secrets.isEmpty {
-            let key = try await dataKey(of: vault)
-            for (name, secret) in secrets {
-                let bytes = try secret.map { secret in
-                    try key.seal(Array(secret.reveal().utf8), context: Self.context(vault, name))
+            change.seal = { [self, secrets] wrappedKey in
+                try secrets.reduce(into: [:]) { bytes, entry in
+                    let (name, secret) = entry
+                    bytes.updateValue(
+                        try secret.map { try seal($0, name, in: vault, wrappedKey: wrappedKey) }, forKey: name)
                 }
-                sealed.updateValue(bytes, forKey: name)
             }
         }
-        try await settings.change(values, sealedSecrets: sealed, in: vault, at: clock.now())
+        let keys = Set(document.members.map(\.name))
+        try await settings.change(
+            change, in: vault, at: clock.now(),
+            rule: { [instanceDefaults] own, pools in
+                let problems = SettingRules.problems(
+                    in: SettingsSnapshot(vault: own, instance: instanceDefaults), touching: keys, pools: pools)
+                guard problems.isEmpty else { throw PosternError.validation(problems) }
+            }, audit: audit)
         invalidate(vault)
     }
 
-    package func secretNames(in vault: VaultID) async throws -> Set<String> {
-        try await settings.secretNames(in: vault)
+    /// When the vault last set a value or secret of its own; `nil` when it has none.
+    package func updatedAt(_ key: String, in vault: VaultID) async throws -> Timestamp? {
+        try await settings.updatedAt(key, in: vault)
     }
 
-    /// - Throws: `SealingError.wrongKey` when the master key is another one.
-    package func secret(_ name: String, in vault: VaultID) async throws -> Secret<String>? {
-        guard let sealed = try await settings.sealedSecret(name, in: vault) else { return nil }
-        let bytes = try await dataKey(of: vault).open(sealed, context: Self.context(vault, name))
-        return Secret(String(decoding: bytes, as: UTF8.self))
-    }
-
-    /// Whether the master key opens what the database holds.
-    /// - Throws: `SealingError.wrongKey` when it does not.
-    package func verifyMasterKey() async throws {
-        for vault in try await vaults.all() {
-            _ = try SealingKey(unwrapping: vault.wrappedDataKey, by: masterKey, context: vault.id.text)
+    /// A pool that `ip_pool_strategy` names must stay.
+    package var poolRule: IPPoolRepository.Rule {
+        { [instanceDefaults] own, before, after in
+            let settings = SettingsSnapshot(vault: own, instance: instanceDefaults)
+            guard case .fixed(let name) = settings.value(Settings.ipPoolStrategy) else { return }
+            guard before.addresses(named: name) != nil, after.addresses(named: name) == nil else { return }
+            throw PosternError(
+                .conflict, "all mail of the vault leaves from the pool \"\(name)\": ip_pool_strategy is fixed:\(name)",
+                fix: "Change ip_pool_strategy first (PATCH /v1/settings).")
         }
     }
-
-    private func dataKey(of vault: VaultID) async throws -> SealingKey {
-        guard let row = try await vaults.find(vault) else { throw PosternError(.notFound, "there is no such vault") }
-        return try SealingKey(unwrapping: row.wrappedDataKey, by: masterKey, context: vault.text)
-    }
-
-    private static func context(_ vault: VaultID, _ name: String) -> String { "\(vault.text)/\(name)" }
 }

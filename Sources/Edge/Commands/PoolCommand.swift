@@ -6,12 +6,14 @@ import JSON
 package struct PoolCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "pool",
-        abstract: "Make, list, edit and delete IP pools.",
+        abstract: "Make, list, edit, reorder and delete IP pools.",
         discussion: """
             Example:
               postern pool create --domain example.com --pool main --ip 192.0.2.10
             """,
-        subcommands: [List.self, Create.self, Edit.self, Delete.self])
+        subcommands: [
+            List.self, Create.self, Edit.self, AddIP.self, RemoveIP.self, MoveIP.self, Delete.self,
+        ])
 
     package init() {}
 
@@ -89,19 +91,16 @@ package struct PoolCommand: AsyncParsableCommand {
             }
         }
 
-        /// PUT takes the whole pool, so what was not given comes from what is there.
-        func request(changing current: JSONObject) -> APIRequest {
+        var request: APIRequest {
             var body = JSONObject()
-            for name in ["domain", "pool", "ips"] { body[name] = current[name] }
             body.give("domain", domain)
             body.give("pool", pool)
             body.give("ips", ip.splitAtCommas)
-            return APIRequest(.put, "ip-pools", id, json: body)
+            return APIRequest(.patch, "ip-pools", id, json: body)
         }
 
         func perform(_ api: APIClient) async throws {
-            let current = try await api.object(APIRequest(.get, "ip-pools", id))
-            try output.show(try await api.object(request(changing: current)))
+            try output.show(try await api.object(request))
         }
     }
 

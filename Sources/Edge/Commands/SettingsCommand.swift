@@ -12,7 +12,7 @@ package struct SettingsCommand: AsyncParsableCommand {
               postern settings set route=smarthost smarthost_host=mail.example.com
               postern settings set 'allowed_sender_domains=example.com,*.example.com'
             """,
-        subcommands: [List.self, Get.self, Set.self, Unset.self])
+        subcommands: [List.self, Get.self, Explain.self, Set.self, Unset.self])
 
     package init() {}
 
