@@ -26,7 +26,7 @@ extension TestHouse {
     package func acceptance(
         by caller: Caller? = nil,
         _ change: (inout Sample) -> Void = { _ in }
-    ) throws -> Acceptance {
+    ) throws -> SampleSubmission {
         var sample = Sample()
         change(&sample)
         let now = clock.now()
@@ -44,15 +44,17 @@ extension TestHouse {
                 envelopeJSON: "{}", route: sample.route)
         }
         let sendAt = sample.sendAfter.map { now.adding(seconds: $0) }
-        return Acceptance(
+        let acceptance = Acceptance(
             correlation: correlation, caller: caller ?? self.caller, door: .http, payloadID: ids.next(),
             payloadFormat: .mime, payload: sample.payload, entries: entries, metadata: sample.metadata, sendAt: sendAt,
             deadline: (sendAt ?? now).adding(seconds: sample.lifetime), createdAt: now,
+            eventIDs: (0..<2 * entries.count).map { _ in ids.next() })
+        return SampleSubmission(
+            acceptance: acceptance,
             idempotency: sample.idempotency.map {
                 Acceptance.Idempotency(
                     key: $0.key, digest: $0.digest, answer: entries[0].id.text, expiresAt: now.adding(seconds: 86_400))
-            },
-            eventIDs: (0..<2 * entries.count).map { _ in ids.next() })
+            })
     }
 
     /// Accepts a sample; returns the ids of its messages.
@@ -71,5 +73,20 @@ extension TestHouse {
     /// An event for a move that a test makes itself.
     package func event(_ type: EventType, attempt: Int = 0) -> MessageEvent {
         MessageEvent(id: ids.next(), type: type, at: clock.now(), attempt: attempt, route: .smarthost)
+    }
+}
+
+/// A sample message with the idempotency key that it was submitted under.
+@dynamicMemberLookup
+package struct SampleSubmission: Sendable {
+    package let acceptance: Acceptance
+    package let idempotency: Acceptance.Idempotency?
+
+    package subscript<Value>(dynamicMember path: KeyPath<Acceptance, Value>) -> Value { acceptance[keyPath: path] }
+}
+
+extension MessageRepository {
+    package func accept(_ sample: SampleSubmission) async throws -> AcceptanceOutcome {
+        try await accept([sample.acceptance], idempotency: sample.idempotency)
     }
 }

@@ -1,10 +1,13 @@
 // The straight line over a test's vault: for the suites that begin with a submission.
 
 import Gate
+import Logging
 package import Mapping
 import Model
 package import Outbox
 import Policy
+import Rates
+import Runaway
 package import SQL
 
 extension TestHouse {
@@ -16,10 +19,14 @@ extension TestHouse {
         signal: OutboxSignal = OutboxSignal(),
         on database: (any SQLDatabase)? = nil
     ) -> SendPipeline {
-        SendPipeline(
+        let database = database ?? self.database
+        return SendPipeline(
             configuration: .init(
                 limits: limits, hostname: "mail.example.org", lifetime: lifetime, isLiveSendEnabled: isLive),
-            database: database ?? self.database, vaults: vaults, gate: Gate(), policy: .standard,
+            database: database, vaults: vaults, gate: Gate(), policy: .standard,
+            limiter: RateLimiter(
+                database: database, isShared: database.isShared, clock: clock, logger: Logger(label: "tests")),
+            runaway: RunawayGuard(database: database, clock: clock, hostname: "mail.example.org"),
             disk: DiskSpace(path: "/tmp", minimum: minimumDisk, clock: clock), signal: signal, clock: clock, ids: ids)
     }
 }

@@ -23,8 +23,11 @@ package struct TestHouse: Sendable {
     /// Settings that let `…@example.com` send by a smart host.
     package static let settings = JSONObject([
         "default_priority": .integer(5),
+        "default_envelope_strategy": .string("from"),
         "allowed_sender_domains": .array([.string("example.com")]),
         "ip_pool_strategy": .string("from_domain"),
+        "ip_pool_missing": .string("default"),
+        "agent_send_requires_approval": .bool(false),
         "auth_mode": .string("both"),
         "inbound_smtp_enabled": .bool(true),
         "live_send_enabled": .bool(true),

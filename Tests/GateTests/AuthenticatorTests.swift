@@ -210,10 +210,10 @@ struct AuthenticatorTests {
     func deletedLogin() async throws {
         try await withHouse { house in
             let (user, password) = try await house.callers.addUser(username: "robot", label: nil, in: house.vault.id)
-            let caller = try await house.authenticator.authenticate(username: "robot", password: password)
-            #expect(house.authenticator.isStillValid(caller))
+            let signIn = try await house.authenticator.signIn(username: "robot", password: password)
+            #expect(signIn.isValid && signIn.caller == user.caller)
             try await house.callers.deleteUser(user.id, in: house.vault.id)
-            #expect(!house.authenticator.isStillValid(caller))
+            #expect(!signIn.isValid)
             let error = try await refusal {
                 try await house.authenticator.authenticate(username: "robot", password: password)
             }

@@ -33,6 +33,11 @@ struct GateTests {
         (.mailerqRead, .mailerq, false),
         (.mailerqWrite, .mailerq, true),
         (.alertRead, [.read, .admin], false),
+        (.auditRead, .admin, false),
+        (.secretRead, .admin, false),
+        (.secretWrite, .admin, true),
+        (.routeMailerQ, .amqp, true),
+        (.routeMailerQHTTP, .mailerq, true),
         (.selfRead, [], false),
     ]
 
@@ -58,6 +63,19 @@ struct GateTests {
                     #expect(error.code == .forbidden)
                 }
             }
+        }
+    }
+
+    @Test("a login's mail takes whatever route the vault chose, at home only, and nothing else without its scope")
+    func logins() {
+        let (home, other): (VaultID, VaultID) = (ids.next(), ids.next())
+        let login = Caller(vault: home, identity: .smtpUser(ids.next()), label: "printer", scopes: .send)
+        for action in Action.allCases {
+            let isAllowed = [
+                .messageSend, .messageMap, .messageCancel, .messageRetry, .selfRead, .routeMailerQ, .routeMailerQHTTP,
+            ].contains(action)
+            #expect(((try? Gate().authorize(login, action, in: home)) != nil) == isAllowed, "\(action)")
+            #expect((try? Gate().authorize(login, action, in: other)) == nil, "\(action)")
         }
     }
 

@@ -86,4 +86,15 @@ struct SealingKeyTests {
             try SealingKey(unwrapping: wrapped, by: .random(), context: "vlt_a")
         }
     }
+
+    @Test("a key shows nothing of itself, however it is printed")
+    func unseen() {
+        let bytes = key.base64.reveal()
+        var dumped = ""
+        dump(key, to: &dumped)
+        dump(["inside": [key]], to: &dumped)
+        for text in ["\(key)", String(reflecting: key), String(describing: [key]), dumped] {
+            #expect(!text.contains(bytes) && !text.contains("Symmetric") && text.contains("‹key›"))
+        }
+    }
 }

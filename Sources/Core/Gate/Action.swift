@@ -22,6 +22,12 @@ package enum Action: String, Sendable, CaseIterable {
     case mailerqRead = "mailerq.read"
     case mailerqWrite = "mailerq.write"
     case alertRead = "alert.read"
+    case auditRead = "audit.read"
+    case secretRead = "secret.read"
+    case secretWrite = "secret.write"
+    /// Having mail published to the broker, and handed over by MailerQ's HTTP (seed 000 §08).
+    case routeMailerQ = "route.mailerq"
+    case routeMailerQHTTP = "route.mailerq-http"
     case selfRead = "self.read"
 
     /// Any one of these scopes suffices; none means that being known does.
@@ -30,9 +36,12 @@ package enum Action: String, Sendable, CaseIterable {
         case .messageSend, .messageMap: .send
         case .messageCancel, .messageRetry: [.send, .admin]
         case .messageRead, .settingsRead, .poolRead, .smtpUserRead, .keyRead, .alertRead: [.read, .admin]
-        case .keyWrite, .smtpUserWrite, .settingsWrite, .poolWrite, .queueRepair, .orphanRead: .admin
+        case .keyWrite, .smtpUserWrite, .settingsWrite, .poolWrite, .queueRepair, .orphanRead, .auditRead, .secretRead,
+            .secretWrite:
+            .admin
         case .queueRead: [.amqp, .admin]
-        case .mailerqRead, .mailerqWrite: .mailerq
+        case .routeMailerQ: .amqp
+        case .mailerqRead, .mailerqWrite, .routeMailerQHTTP: .mailerq
         case .selfRead: []
         }
     }
@@ -41,11 +50,26 @@ package enum Action: String, Sendable, CaseIterable {
     package var changesNothing: Bool {
         switch self {
         case .messageMap, .messageRead, .keyRead, .smtpUserRead, .settingsRead, .poolRead, .queueRead, .orphanRead,
-            .mailerqRead, .alertRead, .selfRead:
+            .mailerqRead, .alertRead, .auditRead, .secretRead, .selfRead:
             true
         case .messageSend, .messageCancel, .messageRetry, .keyWrite, .smtpUserWrite, .settingsWrite, .poolWrite,
-            .queueRepair, .mailerqWrite:
+            .queueRepair, .mailerqWrite, .secretWrite, .routeMailerQ, .routeMailerQHTTP:
             false
         }
     }
+
+    /// Whether a caller that is narrowed to labels may do it: what it sees then is narrowed as well.
+    var isWithinLabels: Bool {
+        switch self {
+        case .messageSend, .messageMap, .messageRead, .messageCancel, .messageRetry, .keyRead, .keyWrite, .smtpUserRead,
+            .smtpUserWrite, .routeMailerQ, .routeMailerQHTTP, .selfRead:
+            true
+        case .settingsRead, .settingsWrite, .poolRead, .poolWrite, .queueRead, .queueRepair, .orphanRead, .mailerqRead,
+            .mailerqWrite, .alertRead, .auditRead, .secretRead, .secretWrite:
+            false
+        }
+    }
+
+    /// Whether an SMTP user may do it without any scope: its mail takes whatever route the vault chose.
+    var isOpenToLogins: Bool { self == .routeMailerQ || self == .routeMailerQHTTP }
 }

@@ -1,5 +1,6 @@
-// Finds out who is asking: by API key, or by SMTP user and password.
+// Finds out who is asking: by API key, or by SMTP user and password; and whether they may ask from where they are.
 
+package import Logging
 package import Model
 package import SQL
 package import Sealing
@@ -8,12 +9,10 @@ import Synchronization
 
 package final class Authenticator: Sendable {
     private struct State {
-        /// Keys by their public part, as the database has them; dropped when a key changes.
-        var keys: [String: APIKey] = [:]
+        /// Keys by the public part of a text they go by, as the database has them; dropped when a key changes.
+        var keys: [String: KeyRepository.Presented] = [:]
         /// Logins that were right, under a code that only this process can make: scrypt runs once, not once a connection.
         var logins: [String: (code: [UInt8], user: SMTPUser)] = [:]
-        /// Users that were deleted while this process ran.
-        var ended: Set<SMTPUserID> = []
         var keyUses: [KeyID: Timestamp] = [:]
         var userUses: [SMTPUserID: Timestamp] = [:]
         /// Counts what was forgotten: a row that was read before something was forgotten is not remembered after it.
@@ -22,94 +21,103 @@ package final class Authenticator: Sendable {
 
     /// Entries of each cache; beyond it is emptied and fills again.
     private static let cacheLimit = 10_000
+    /// How often a sign-in looks again because something changed while it looked.
+    private static let looks = 100
 
     private let keys: KeyRepository
     private let users: SMTPUserRepository
     private let clock: any WallClock
+    private let logger: Logger
     private let verifier = PasswordVerifier()
     private let mac = EphemeralMAC()
+    private let register = SignInRegister()
     private let state = Mutex(State())
 
-    package init(database: any SQLDatabase, clock: any WallClock) {
+    package init(
+        database: any SQLDatabase,
+        clock: any WallClock,
+        logger: Logger = Logger(label: "postern.authenticator")
+    ) {
         keys = KeyRepository(database: database)
         users = SMTPUserRepository(database: database)
         self.clock = clock
+        self.logger = logger
     }
 
+    /// - Parameter address: where the caller is; a key with a list of networks is of no use where that is not known.
     /// - Throws: `unauthorized` with one sentence for every reason, or `SQLError`.
-    package func authenticate(key text: Secret<String>) async throws -> Caller {
+    package func authenticate(key text: Secret<String>, from address: String? = nil) async throws -> Caller {
         let now = clock.now()
         guard let prefix = KeyText.prefix(of: text) else { throw Self.badKey }
-        guard let key = try await key(prefix: prefix),
-            constantTimeEquals(Digest.sha256(text.reveal()), key.digest), key.revokedAt == nil,
-            key.expiresAt.map({ $0 > now }) ?? true
+        guard let known = try await key(prefix: prefix),
+            constantTimeEquals(Digest.sha256(text.reveal()), known.digest), known.key.isAlive(at: now),
+            known.endsAt.map({ $0 > now }) ?? true
         else { throw Self.badKey }
-        state.withLock { $0.keyUses[key.id] = now }
-        return key.caller
+        guard isExpected(known.key.allowedIPs, address, known.key.id.text) else { throw Self.badKey }
+        state.withLock { $0.keyUses[known.key.id] = now }
+        return known.key.caller
     }
 
+    /// - Parameter address: where the caller is, as for a key.
     /// - Throws: `unauthorized` with one sentence for every reason, `overloaded`, or `SQLError`.
-    package func authenticate(username: String, password: Secret<String>) async throws -> Caller {
-        let now = clock.now()
-        let code = mac.code(for: password, context: username)
-        let (known, generation) = state.withLock { ($0.logins[username], $0.generation) }
-        if let known, constantTimeEquals(known.code, code) {
-            state.withLock { $0.userUses[known.user.id] = now }
-            return known.user.caller
-        }
-        let user = try await users.find(username: username)
-        // A name that nobody has costs the same time as a wrong password.
-        let matches = try await verifier.matches(password, hash: user?.passwordHash) { [self] in
-            guard let known = state.withLock({ $0.logins[username] }) else { return false }
-            return known.user.id == user?.id && constantTimeEquals(known.code, code)
-        } remember: { [self] in
-            guard let user else { return }
-            state.withLock { state in
-                guard state.generation == generation else { return }
-                if state.logins.count >= Self.cacheLimit { state.logins = [:] }
-                state.logins[username] = (code, user)
-            }
-        }
-        guard matches, let user else { throw Self.badLogin }
-        state.withLock { $0.userUses[user.id] = now }
-        return user.caller
+    package func authenticate(
+        username: String,
+        password: Secret<String>,
+        from address: String? = nil
+    ) async throws -> Caller {
+        try await user(username, password, address).user.caller
     }
 
-    /// Forgets a key that was changed or revoked.
-    package func forget(key prefix: String) {
+    /// As `authenticate`, for what lasts longer than one decision.
+    package func signIn(
+        username: String,
+        password: Secret<String>,
+        from address: String? = nil
+    ) async throws -> SignIn {
+        var (user, generation) = try await user(username, password, address)
+        for _ in 0..<Self.looks {
+            // Whatever is forgotten from here on ends the sign-in as well.
+            let signIn = register.begin(user)
+            let now = state.withLock { $0.generation }
+            if now == generation { return signIn }
+            generation = now
+            guard let fresh = try await users.all(of: [user.id])[user.id], fresh.continues(user) else {
+                throw Self.badLogin
+            }
+            user = fresh
+        }
+        throw PosternError(.overloaded, "the callers of this instance change too quickly to sign in")
+    }
+
+    /// Forgets keys that were changed or revoked.
+    package func forget(keys ids: Set<KeyID>) {
         state.withLock { state in
-            state.keys[prefix] = nil
+            state.keys = state.keys.filter { !ids.contains($0.value.key.id) }
             state.generation += 1
         }
     }
 
-    /// Forgets a login that was deleted.
-    package func forget(_ user: SMTPUser) {
+    /// Forgets a login that was changed, and ends the sign-ins that may not go on.
+    package func forget(_ user: SMTPUser, isGone: Bool) {
         state.withLock { state in
             state.logins[user.username] = nil
-            state.ended.insert(user.id)
             state.generation += 1
         }
+        register.compare([user.id: isGone ? nil : user])
     }
 
-    /// Forgets everything that is remembered, because another process changed something; logins that are gone end here too.
+    /// Forgets everything that is remembered, because another process changed something; sign-ins whose login is not as it was
+    /// end here too.
     package func forgetAll() async throws {
-        let known = state.withLock { state in
-            let known = state.logins.values.map(\.user.id)
+        state.withLock { state in
             state.keys = [:]
             state.logins = [:]
             state.generation += 1
-            return known
         }
-        guard !known.isEmpty else { return }
-        let existing = try await users.existing(among: known)
-        state.withLock { $0.ended.formUnion(Set(known).subtracting(existing)) }
-    }
-
-    /// Whether a login that was right once still is: sessions last longer than decisions.
-    package func isStillValid(_ caller: Caller) -> Bool {
-        guard case .smtpUser(let id) = caller.identity else { return true }
-        return state.withLock { !$0.ended.contains(id) }
+        let signedIn = register.users
+        guard !signedIn.isEmpty else { return }
+        let existing = try await users.all(of: signedIn)
+        register.compare(Dictionary(uniqueKeysWithValues: signedIn.map { ($0, existing[$0]) }))
     }
 
     /// Writes down when keys and logins were last used: one write for all, not one a request.
@@ -122,7 +130,7 @@ package final class Authenticator: Sendable {
         if !userUses.isEmpty { try await users.recordUses(userUses) }
     }
 
-    private func key(prefix: String) async throws -> APIKey? {
+    private func key(prefix: String) async throws -> KeyRepository.Presented? {
         let (known, generation) = state.withLock { ($0.keys[prefix], $0.generation) }
         if let known { return known }
         guard let key = try await keys.find(prefix: prefix) else { return nil }
@@ -132,6 +140,47 @@ package final class Authenticator: Sendable {
             state.keys[prefix] = key
         }
         return key
+    }
+
+    /// - Returns: the user, and the count of what was forgotten before its row was read.
+    private func user(
+        _ username: String,
+        _ password: Secret<String>,
+        _ address: String?
+    ) async throws -> (user: SMTPUser, generation: Int) {
+        let code = mac.code(for: password, context: username)
+        let (known, generation) = state.withLock { ($0.logins[username], $0.generation) }
+        if let known, constantTimeEquals(known.code, code) { return (try admit(known.user, address), generation) }
+        let user = try await users.find(username: username)
+        // A name that nobody has costs the same time as a wrong password.
+        let matches = try await verifier.matches(password, hash: user?.passwordHash) { [self] in
+            guard let known = state.withLock({ $0.logins[username] }), let user else { return false }
+            return known.user.continues(user) && constantTimeEquals(known.code, code)
+        } remember: { [self] in
+            guard let user else { return }
+            state.withLock { state in
+                guard state.generation == generation else { return }
+                if state.logins.count >= Self.cacheLimit { state.logins = [:] }
+                state.logins[username] = (code, user)
+            }
+        }
+        guard matches, let user else { throw Self.badLogin }
+        return (try admit(user, address), generation)
+    }
+
+    private func admit(_ user: SMTPUser, _ address: String?) throws(PosternError) -> SMTPUser {
+        guard isExpected(user.allowedIPs, address, user.id.text) else { throw Self.badLogin }
+        state.withLock { $0.userUses[user.id] = clock.now() }
+        return user
+    }
+
+    /// Whether a caller may come from there. Who may not learns no more than with a wrong key; the operator does.
+    private func isExpected(_ networks: [IPNetwork]?, _ address: String?, _ id: String) -> Bool {
+        guard let networks, !networks.contain(peer: address) else { return true }
+        logger.notice(
+            "a caller was refused, because its allowed_ips do not hold the address that it came from",
+            metadata: ["caller": "\(id)", "address": "\(address ?? "unknown")"])
+        return false
     }
 
     private static let badKey = PosternError(.unauthorized, "the API key is not valid, has expired or was revoked")

@@ -1,39 +1,18 @@
-// Makes and ends callers: API keys and SMTP users. What it returns once is never shown again.
+// Makes, changes and ends API keys. What it returns once is never shown again. `CallerDirectory+Users` does so for logins.
 
 package import Model
 package import SQL
 package import Sealing
 package import Store
 
+/// `caller` is who asks, and bounds what comes of it; `nil` is the operator, who acts on the instance's own machine.
 package final class CallerDirectory: Sendable {
-    /// What a new key may do.
-    package struct KeyRequest: Sendable {
-        package var label: String
-        package var kind: APIKey.Kind
-        package var scopes: Scopes
-        package var isReadOnly: Bool
-        package var senderDomains: [DomainPattern]?
-        package var expiresAt: Timestamp?
-
-        package init(
-            label: String, kind: APIKey.Kind, scopes: Scopes, isReadOnly: Bool = false,
-            senderDomains: [DomainPattern]? = nil, expiresAt: Timestamp? = nil
-        ) {
-            self.label = label
-            self.kind = kind
-            self.scopes = scopes
-            self.isReadOnly = isReadOnly
-            self.senderDomains = senderDomains
-            self.expiresAt = expiresAt
-        }
-    }
-
     package let keys: KeyRepository
     package let users: SMTPUserRepository
-    private let authenticator: Authenticator
-    private let clock: any WallClock
-    private let ids: IdentifierGenerator
-    private let verifier = PasswordVerifier()
+    let authenticator: Authenticator
+    package let clock: any WallClock
+    package let ids: IdentifierGenerator
+    let verifier = PasswordVerifier()
 
     package init(
         database: any SQLDatabase,
@@ -48,66 +27,95 @@ package final class CallerDirectory: Sendable {
         self.ids = ids
     }
 
-    package func issueKey(_ request: KeyRequest, in vault: VaultID) async throws -> (key: APIKey, text: Secret<String>)
-    {
-        let fresh = KeyText.make()
-        let key = APIKey(
-            id: ids.next(), vault: vault, prefix: fresh.prefix, digest: fresh.digest, label: request.label,
-            kind: request.kind, scopes: request.scopes, isReadOnly: request.isReadOnly,
-            senderDomains: request.senderDomains, createdAt: clock.now(), expiresAt: request.expiresAt)
-        try await keys.insert(key, in: vault)
+    /// The keys within the caller's sight.
+    package func keys(for caller: Caller, page: Page) async throws -> [APIKey] {
+        try await keys.list(in: caller.vault, labelPrefix: caller.labelPrefix, page: page)
+    }
+
+    /// - Throws: `not_found`, also for a key out of the caller's sight.
+    package func key(_ id: KeyID, for caller: Caller) async throws -> APIKey {
+        guard let key = try await keys.find(id, in: caller.vault), caller.sees(label: key.label) else {
+            throw Self.noKey
+        }
+        return key
+    }
+
+    /// Makes a key. One that a key asks for is its child: it can do no more, and ends with it.
+    /// - Throws: `forbidden`, with every field that reaches too far, or `validation_failed`.
+    package func issueKey(
+        _ request: KeyRequest,
+        by caller: Caller?,
+        in vault: VaultID,
+        audit: @escaping AuditMaker
+    ) async throws -> (key: APIKey, text: Secret<String>) {
+        let (fresh, id, now) = (KeyText.make(), ids.next() as KeyID, clock.now())
+        let key = try await keys.insert(under: caller?.key, in: vault, audit: audit) { parent in
+            if caller != nil { _ = try Asker(parent?.key, at: now) }
+            return try request.key(id, fresh, under: parent, in: vault, at: now)
+        }
         return (key, fresh.text)
     }
 
-    /// Gives a key a new text; the old one ends with the same commit. It stays the same caller, by its id: in the log, for
-    /// its idempotency keys, and for whoever revokes it later.
-    /// - Throws: `not_found`, or `conflict` for a key that was revoked.
-    package func rotateKey(_ id: KeyID, in vault: VaultID) async throws -> (key: APIKey, text: Secret<String>) {
-        guard var key = try await keys.find(id, in: vault) else { throw Self.noKey }
-        let old = key.prefix
-        let fresh = KeyText.make()
-        (key.prefix, key.digest) = (fresh.prefix, fresh.digest)
-        guard try await keys.rotate(key, from: old, in: vault) else {
-            throw PosternError(
-                .conflict, "the key was revoked, or rotated at this very moment",
-                fix: "Read the key; if it was revoked, issue a new one with POST /v1/keys.")
+    /// Gives a key a new text. It stays the same caller, by its id: in the log, for its idempotency keys, and for whoever
+    /// revokes it later.
+    /// - Parameter overlap: seconds for which the old text goes on; 0 ends it with the commit. One that was going on from an
+    ///   earlier rotation ends now.
+    /// - Throws: `not_found`, `conflict` for a key that has ended or is temporary, `forbidden` for a key that may do more than
+    ///   the caller's: who renews a key's text holds it.
+    package func rotateKey(
+        _ id: KeyID,
+        overlap: Int64 = 0,
+        by caller: Caller?,
+        in vault: VaultID,
+        audit: @escaping AuditMaker
+    ) async throws -> (key: APIKey, text: Secret<String>) {
+        let (fresh, now) = (KeyText.make(), clock.now())
+        let rotated = try await keys.rotate(id, askedBy: caller?.key, in: vault, at: now, audit: audit) { key, asker in
+            if let caller, !caller.sees(label: key.label) { throw Self.noKey }
+            try key.checkRenewable(at: now)
+            if let caller, caller.key != id {
+                try Asker(asker, at: now).check(Reach(key), "a key that is rotated")
+            }
+            let end = now.adding(seconds: Double(overlap))
+            return KeyRepository.Renewal(
+                prefix: fresh.prefix, digest: fresh.digest,
+                oldEndsAt: overlap > 0 ? min(end, key.expiresAt ?? end) : nil)
         }
-        authenticator.forget(key: old)
-        return (key, fresh.text)
+        guard let rotated else { throw Self.noKey }
+        authenticator.forget(keys: [id])
+        return (rotated, fresh.text)
     }
 
-    /// Ends a key at once. Ending it twice is no error.
-    package func revokeKey(_ id: KeyID, in vault: VaultID) async throws {
-        _ = try await keys.revoke(id, in: vault, at: clock.now())
-        // Read afterwards: a key that has ended is not rotated any more, so this is the text to forget.
-        guard let key = try await keys.find(id, in: vault) else { throw Self.noKey }
-        authenticator.forget(key: key.prefix)
+    /// Ends a key at once, with all that came from it. Ending it twice is no error.
+    package func revokeKey(
+        _ id: KeyID,
+        by caller: Caller?,
+        in vault: VaultID,
+        audit: @escaping AuditMaker
+    ) async throws {
+        let ended = try await keys.revoke(id, in: vault, at: clock.now(), audit: audit) { key in
+            if let caller, !caller.sees(label: key.label) { throw Self.noKey }
+        }
+        guard let ended else { throw Self.noKey }
+        authenticator.forget(keys: Set(ended).union([id]))
     }
 
-    /// - Parameter username: `nil` makes one up.
-    package func addUser(
-        username: String?,
-        label: String?,
-        in vault: VaultID
-    ) async throws -> (user: SMTPUser, password: Secret<String>) {
-        let name = username ?? "smtp-\(RandomToken.text(8).lowercased())"
-        let password = Secret(RandomToken.text(24))
-        let user = SMTPUser(
-            id: ids.next(), vault: vault, username: name, label: label ?? name,
-            passwordHash: try await verifier.hash(password), createdAt: clock.now())
-        do {
-            try await users.insert(user, in: vault)
-        } catch let error as SQLError where error.code == .constraint {
-            throw PosternError(.conflict, "the user name is taken", fix: "Choose another user name.")
+    /// Gives a key another label, and changes nothing that it may do.
+    package func relabelKey(
+        _ id: KeyID,
+        as label: String,
+        by caller: Caller?,
+        in vault: VaultID,
+        audit: @escaping AuditMaker
+    ) async throws -> APIKey {
+        let key = try await keys.relabel(id, as: label, in: vault, at: clock.now(), audit: audit) { key in
+            if let caller, !caller.sees(label: key.label) { throw Self.noKey }
+            try caller?.checkSight(label)
+            try key.checkLabel(label)
         }
-        return (user, password)
-    }
-
-    package func deleteUser(_ id: SMTPUserID, in vault: VaultID) async throws {
-        guard let user = try await users.find(id, in: vault), try await users.delete(id, in: vault) else {
-            throw PosternError(.notFound, "there is no such SMTP user")
-        }
-        authenticator.forget(user)
+        guard let key else { throw Self.noKey }
+        authenticator.forget(keys: [id])
+        return key
     }
 
     private static let noKey = PosternError(.notFound, "there is no such key")

@@ -12,6 +12,12 @@ package struct Gate: Sendable {
         guard !caller.isReadOnly || action.changesNothing else {
             throw PosternError(.forbidden, "\(caller.label) may only read, and \(action.rawValue) changes something")
         }
+        guard caller.labelPrefix == nil || action.isWithinLabels else {
+            throw PosternError(
+                .forbidden, "\(caller.label) is narrowed to labels, and \(action.rawValue) concerns the whole vault",
+                fix: "Use a key without label_prefix.")
+        }
+        if case .smtpUser = caller.identity, action.isOpenToLogins { return }
         guard action.scopes.isEmpty || !caller.scopes.isDisjoint(with: action.scopes) else {
             let needed = action.scopes.namesInOrder.joined(separator: " or ")
             throw PosternError(

@@ -1,129 +1,189 @@
-// API keys: the SHA-256 of each key, what it may do, and when it ends.
+// API keys in the database: found by their public part, made under their parents, ended with their children.
 
 import JSON
-import MIME
 package import Model
 package import SQL
-
-package struct APIKey: Sendable {
-    package enum Kind: String, Sendable, CaseIterable { case tool, agent }
-
-    package let id: KeyID
-    package let vault: VaultID
-    /// The public part, `8` characters after `ak_`: finds the row, proves nothing.
-    package var prefix: String
-    /// SHA-256 of the whole key.
-    package var digest: [UInt8]
-    package let label: String
-    package let kind: Kind
-    package let scopes: Scopes
-    package let isReadOnly: Bool
-    package let senderDomains: [DomainPattern]?
-    package let createdAt: Timestamp
-    package let expiresAt: Timestamp?
-    package var revokedAt: Timestamp?
-    package var lastUsedAt: Timestamp?
-
-    package init(
-        id: KeyID, vault: VaultID, prefix: String, digest: [UInt8], label: String, kind: Kind, scopes: Scopes,
-        isReadOnly: Bool, senderDomains: [DomainPattern]?, createdAt: Timestamp, expiresAt: Timestamp?,
-        revokedAt: Timestamp? = nil, lastUsedAt: Timestamp? = nil
-    ) {
-        self.id = id
-        self.vault = vault
-        self.prefix = prefix
-        self.digest = digest
-        self.label = label
-        self.kind = kind
-        self.scopes = scopes
-        self.isReadOnly = isReadOnly
-        self.senderDomains = senderDomains
-        self.createdAt = createdAt
-        self.expiresAt = expiresAt
-        self.revokedAt = revokedAt
-        self.lastUsedAt = lastUsedAt
-    }
-
-    package var caller: Caller {
-        Caller(
-            vault: vault, identity: .key(id), label: label, scopes: scopes, isReadOnly: isReadOnly,
-            senderDomains: senderDomains)
-    }
-}
 
 package struct KeyRepository: Sendable {
     private let database: any SQLDatabase
 
     package init(database: any SQLDatabase) { self.database = database }
 
-    private static let columns: SQLStatement = """
-        id, vault_id, prefix, digest, label, kind, scopes, read_only, sender_domains, created_at, expires_at, revoked_at,
-        last_used_at
-        """
+    /// The key that issues another, as it is at the moment of the commit.
+    package struct Parent: Sendable {
+        package let key: APIKey
+        /// Keys from the first one down to this, both counted.
+        package let depth: Int
+    }
 
-    package func insert(_ key: APIKey, in vault: VaultID) async throws {
-        let domains = key.senderDomains.map { String(decoding: JSONWriter.write($0.json), as: UTF8.self) }
-        try await database.write { connection in
-            try connection.execute(
-                """
-                INSERT INTO smtp_relay_api_keys (\(Self.columns)) VALUES (\(key.id.text), \(vault.text), \(key.prefix),
-                    \(key.digest), \(key.label), \(key.kind.rawValue), \(key.scopes.stored), \(key.isReadOnly),
-                    \(domains), \(key.createdAt.milliseconds), \(key.expiresAt?.milliseconds), NULL, NULL)
-                """)
+    /// A text that a key goes by, now or for a while still.
+    package struct Presented: Sendable {
+        package let key: APIKey
+        package let digest: [UInt8]
+        /// When this text ends, though the key does not.
+        package let endsAt: Timestamp?
+    }
+
+    /// A new text for a key.
+    package struct Renewal: Sendable {
+        package let prefix: String
+        package let digest: [UInt8]
+        /// Until when the old text goes on; `nil` ends it with the commit.
+        package let oldEndsAt: Timestamp?
+
+        package init(prefix: String, digest: [UInt8], oldEndsAt: Timestamp?) {
+            self.prefix = prefix
+            self.digest = digest
+            self.oldEndsAt = oldEndsAt
         }
     }
 
-    /// Gives a key a new text; the old one ends in the same commit.
+    /// Adds a key.
     /// - Parameters:
-    ///   - old: the public part that is to end: of two that rotate a key at the same moment, one wins.
-    ///   - key: the key with its new text.
-    /// - Returns: false when the key is not there, has ended, or has another text by now; nothing was changed then.
-    package func rotate(_ key: APIKey, from old: String, in vault: VaultID) async throws -> Bool {
-        try await database.change(.callers) { connection in
-            try connection.execute(
-                """
-                UPDATE smtp_relay_api_keys SET prefix = \(key.prefix), digest = \(key.digest)
-                WHERE id = \(key.id.text) AND vault_id = \(vault.text) AND prefix = \(old) AND revoked_at IS NULL
-                """) == 1
+    ///   - parent: the key that issues it.
+    ///   - make: judges the parent (`nil` where there is none of this id in the vault) and makes the key.
+    /// - Throws: what `make` threw.
+    package func insert(
+        under parent: KeyID?,
+        in vault: VaultID,
+        audit: @escaping AuditMaker,
+        _ make: @escaping @Sendable (Parent?) throws -> APIKey
+    ) async throws -> APIKey {
+        try await database.write { connection in
+            // Held until the commit: a parent that is revoked at this moment takes the child with it, or refuses it.
+            let key = try make(try parent.flatMap { try connection.parent($0, in: vault) })
+            try connection.insert(key)
+            try connection.record(audit(key.id.text, nil, .object(key.document(at: key.createdAt))), in: vault)
+            return key
         }
     }
 
-    /// - Returns: false when there is no such key, or it has ended already.
-    package func revoke(_ id: KeyID, in vault: VaultID, at now: Timestamp) async throws -> Bool {
+    /// Gives a key a new text. The old one ends with the commit, or goes on for a while; one that was going on ends now.
+    /// - Parameters:
+    ///   - asker: the key that asks for it, to be judged as well.
+    ///   - renew: judges both and makes the new text.
+    /// - Returns: the key as it is now; `nil` where there is none.
+    package func rotate(
+        _ id: KeyID,
+        askedBy asker: KeyID?,
+        in vault: VaultID,
+        at now: Timestamp,
+        audit: @escaping AuditMaker,
+        _ renew: @escaping @Sendable (_ key: APIKey, _ asker: APIKey?) throws -> Renewal
+    ) async throws -> APIKey? {
         try await database.change(.callers) { connection in
-            try connection.execute(
+            guard let old = try connection.lockedKey(id, in: vault) else { return nil }
+            let renewal = try renew(old, try asker.flatMap { try connection.key($0, in: vault) })
+            try connection.send("DELETE FROM retiring_key_texts WHERE key_id = \(id.text)")
+            if let end = renewal.oldEndsAt {
+                try connection.send(
+                    """
+                    INSERT INTO retiring_key_texts (prefix, key_id, digest, ends_at)
+                    VALUES (\(old.prefix), \(id.text), \(old.digest), \(end.milliseconds))
+                    """)
+            }
+            try connection.send(
                 """
-                UPDATE smtp_relay_api_keys SET revoked_at = \(now.milliseconds)
-                WHERE id = \(id.text) AND vault_id = \(vault.text) AND revoked_at IS NULL
-                """) == 1
+                UPDATE smtp_relay_api_keys SET prefix = \(renewal.prefix), digest = \(renewal.digest)
+                WHERE id = \(id.text) AND vault_id = \(vault.text)
+                """)
+            var key = old
+            (key.prefix, key.digest, key.retiringUntil) = (renewal.prefix, renewal.digest, renewal.oldEndsAt)
+            try connection.record(
+                audit(id.text, .object(old.document(at: now)), .object(key.document(at: now))), in: vault)
+            return key
         }
     }
 
-    package func list(in vault: VaultID, page: Page) async throws -> [APIKey] {
+    /// Ends a key, the texts it goes by and every key that came from it, in one commit.
+    /// - Parameter judge: throws where the key must not be ended.
+    /// - Returns: the keys that ended now; `nil` where there is no such key, empty where it had ended before.
+    package func revoke(
+        _ id: KeyID,
+        in vault: VaultID,
+        at now: Timestamp,
+        audit: @escaping AuditMaker,
+        _ judge: @escaping @Sendable (APIKey) throws -> Void = { _ in }
+    ) async throws -> [KeyID]? {
+        try await database.change(.callers) { connection in
+            guard let key = try connection.lockedKey(id, in: vault) else { return nil }
+            try judge(key)
+            var ended: [KeyID] = []
+            var generation = key.revokedAt == nil ? [key] : []
+            // Level by level: a child that is being made at this moment is waited for, because its parent's row is held.
+            while !generation.isEmpty {
+                for var key in generation {
+                    try connection.end(key, at: now)
+                    let before = key.document(at: now)
+                    (key.revokedAt, key.retiringUntil) = (now, nil)
+                    try connection.record(
+                        audit(key.id.text, .object(before), .object(key.document(at: now))), in: vault)
+                }
+                ended += generation.map(\.id)
+                generation = try connection.children(of: generation.map(\.id), in: vault)
+            }
+            return ended
+        }
+    }
+
+    /// - Parameter judge: throws where the label must not become this.
+    /// - Returns: the key as it is now; `nil` where there is none.
+    package func relabel(
+        _ id: KeyID,
+        as label: String,
+        in vault: VaultID,
+        at now: Timestamp,
+        audit: @escaping AuditMaker,
+        _ judge: @escaping @Sendable (APIKey) throws -> Void
+    ) async throws -> APIKey? {
+        try await database.change(.callers) { connection in
+            guard let old = try connection.lockedKey(id, in: vault) else { return nil }
+            try judge(old)
+            try connection.send(
+                "UPDATE smtp_relay_api_keys SET label = \(label) WHERE id = \(id.text) AND vault_id = \(vault.text)")
+            var key = old
+            key.label = label
+            try connection.record(
+                audit(id.text, .object(old.document(at: now)), .object(key.document(at: now))), in: vault)
+            return key
+        }
+    }
+
+    /// - Parameter labelPrefix: only keys whose label begins so.
+    package func list(in vault: VaultID, labelPrefix: String? = nil, page: Page) async throws -> [APIKey] {
         try await database.read { connection in
             try connection.rows(
                 """
-                SELECT \(Self.columns) FROM smtp_relay_api_keys
-                WHERE vault_id = \(vault.text) AND id > \(page.after) ORDER BY id LIMIT \(page.limit)
+                SELECT \(APIKey.columns) FROM smtp_relay_api_keys
+                WHERE vault_id = \(vault.text) AND id > \(page.after) AND \(LabelPrefix.condition(labelPrefix))
+                ORDER BY id LIMIT \(page.limit)
                 """
-            ).map(Self.key)
+            ).map(APIKey.init(row:))
         }
     }
 
     package func find(_ id: KeyID, in vault: VaultID) async throws -> APIKey? {
-        try await database.read { connection in
-            try connection.row(
-                """
-                SELECT \(Self.columns) FROM smtp_relay_api_keys WHERE id = \(id.text) AND vault_id = \(vault.text)
-                """
-            ).map(Self.key)
-        }
+        try await database.read { connection in try connection.key(id, in: vault) }
     }
 
-    /// Instance level: the key whose public part this is; the vault is learnt from it.
-    package func find(prefix: String) async throws -> APIKey? {
+    /// Instance level: the key that goes by this text, by its public part; the vault is learnt from it.
+    package func find(prefix: String) async throws -> Presented? {
         try await database.read { connection in
-            try connection.row("SELECT \(Self.columns) FROM smtp_relay_api_keys WHERE prefix = \(prefix)").map(Self.key)
+            if let row = try connection.row(
+                "SELECT \(APIKey.columns) FROM smtp_relay_api_keys WHERE prefix = \(prefix)")
+            {
+                let key = try APIKey(row: row)
+                return Presented(key: key, digest: key.digest, endsAt: nil)
+            }
+            guard
+                let text = try connection.row(
+                    "SELECT key_id, digest, ends_at FROM retiring_key_texts WHERE prefix = \(prefix)"),
+                let row = try connection.row(
+                    "SELECT \(APIKey.columns) FROM smtp_relay_api_keys WHERE id = \(text.text(0))")
+            else { return nil }
+            return Presented(
+                key: try APIKey(row: row), digest: try text.blob(1),
+                endsAt: Timestamp(milliseconds: try text.integer(2)))
         }
     }
 
@@ -136,18 +196,49 @@ package struct KeyRepository: Sendable {
             }
         }
     }
+}
 
-    private static func key(_ row: SQLRow) throws -> APIKey {
-        let domains = try row.optionalText(8).map { text in
-            try [DomainPattern](json: JSONParser.parse(text))
+extension SQLConnection {
+    fileprivate func key(_ id: KeyID, in vault: VaultID) throws -> APIKey? {
+        try row(
+            "SELECT \(APIKey.columns) FROM smtp_relay_api_keys WHERE id = \(id.text) AND vault_id = \(vault.text)"
+        ).map(APIKey.init(row:))
+    }
+
+    /// Of two that change a key at the same moment, the second sees what the first did.
+    func lockedKey(_ id: KeyID, in vault: VaultID) throws -> APIKey? {
+        try row(
+            """
+            SELECT \(APIKey.columns) FROM smtp_relay_api_keys
+            WHERE id = \(id.text) AND vault_id = \(vault.text) /* lock */
+            """
+        ).map(APIKey.init(row:))
+    }
+
+    fileprivate func parent(_ id: KeyID, in vault: VaultID) throws -> KeyRepository.Parent? {
+        guard let key = try lockedKey(id, in: vault) else { return nil }
+        var (depth, above) = (1, key.parent)
+        while let next = above {
+            depth += 1
+            above = try row("SELECT parent_id FROM smtp_relay_api_keys WHERE id = \(next.text)")?.optionalText(0)
+                .map(KeyID.init(stored:))
         }
-        return APIKey(
-            id: KeyID(stored: try row.text(0)), vault: VaultID(stored: try row.text(1)), prefix: try row.text(2),
-            digest: try row.blob(3), label: try row.text(4), kind: APIKey.Kind(rawValue: try row.text(5)) ?? .tool,
-            scopes: Scopes(stored: try row.text(6)), isReadOnly: try row.bool(7), senderDomains: domains,
-            createdAt: Timestamp(milliseconds: try row.integer(9)),
-            expiresAt: try row.optionalInteger(10).map(Timestamp.init(milliseconds:)),
-            revokedAt: try row.optionalInteger(11).map(Timestamp.init(milliseconds:)),
-            lastUsedAt: try row.optionalInteger(12).map(Timestamp.init(milliseconds:)))
+        return KeyRepository.Parent(key: key, depth: depth)
+    }
+
+    fileprivate func children(of parents: [KeyID], in vault: VaultID) throws -> [APIKey] {
+        try rows(
+            """
+            SELECT \(APIKey.columns) FROM smtp_relay_api_keys
+            WHERE vault_id = \(vault.text) AND parent_id IN \(list: parents.map(\.text)) AND revoked_at IS NULL
+            ORDER BY id /* lock */
+            """
+        ).map(APIKey.init(row:))
+    }
+
+    fileprivate func end(_ key: APIKey, at now: Timestamp) throws(SQLError) {
+        try send("DELETE FROM retiring_key_texts WHERE key_id = \(key.id.text)")
+        try send(
+            "UPDATE smtp_relay_api_keys SET revoked_at = \(now.milliseconds) WHERE id = \(key.id.text)")
     }
 }

@@ -1,66 +1,100 @@
-// SMTP logins: a name that is unique in the instance (a login names no vault) and a scrypt hash.
+// SMTP logins in the database: a name is unique in the instance, because a login names no vault.
 
+import JSON
 package import Model
 package import SQL
-
-package struct SMTPUser: Sendable {
-    package let id: SMTPUserID
-    package let vault: VaultID
-    package let username: String
-    package let label: String
-    package let passwordHash: String
-    package let createdAt: Timestamp
-    package var lastUsedAt: Timestamp?
-
-    package init(
-        id: SMTPUserID, vault: VaultID, username: String, label: String, passwordHash: String, createdAt: Timestamp,
-        lastUsedAt: Timestamp? = nil
-    ) {
-        self.id = id
-        self.vault = vault
-        self.username = username
-        self.label = label
-        self.passwordHash = passwordHash
-        self.createdAt = createdAt
-        self.lastUsedAt = lastUsedAt
-    }
-
-    package var caller: Caller {
-        Caller(vault: vault, identity: .smtpUser(id), label: label, scopes: .send)
-    }
-}
 
 package struct SMTPUserRepository: Sendable {
     private let database: any SQLDatabase
 
     package init(database: any SQLDatabase) { self.database = database }
 
-    private static let columns: SQLStatement = "id, vault_id, username, label, password_hash, created_at, last_used_at"
+    private static let columns: SQLStatement = """
+        id, vault_id, username, label, password_hash, created_at, last_used_at, allowed_ips, sender_domains, ip_pool
+        """
 
-    /// - Throws: `SQLError` with `.constraint` when the name is taken.
-    package func insert(_ user: SMTPUser, in vault: VaultID) async throws {
+    /// Names in one question to the database.
+    private static let piece = 500
+
+    /// - Parameters:
+    ///   - asker: the key that makes the user, to be judged as it is at the moment of the commit.
+    ///   - judge: throws where it may not.
+    /// - Throws: what `judge` threw; `SQLError` with `.constraint` when the name is taken.
+    package func insert(
+        _ user: SMTPUser,
+        askedBy asker: KeyID?,
+        in vault: VaultID,
+        audit: @escaping AuditMaker,
+        _ judge: @escaping @Sendable (_ asker: APIKey?) throws -> Void
+    ) async throws {
+        let (domains, networks) = (Self.list(user.senderDomains), Self.list(user.allowedIPs))
         try await database.write { connection in
-            try connection.execute(
+            try judge(try asker.flatMap { try connection.lockedKey($0, in: vault) })
+            try connection.send(
                 """
                 INSERT INTO smtp_relay_users (\(Self.columns)) VALUES (\(user.id.text), \(vault.text),
-                    \(user.username), \(user.label), \(user.passwordHash), \(user.createdAt.milliseconds), NULL)
+                    \(user.username), \(user.label), \(user.passwordHash), \(user.createdAt.milliseconds), NULL,
+                    \(networks), \(domains), \(user.ipPool))
                 """)
+            try connection.record(audit(user.id.text, nil, .object(user.document)), in: vault)
         }
     }
 
-    package func delete(_ id: SMTPUserID, in vault: VaultID) async throws -> Bool {
+    /// - Parameters:
+    ///   - asker: the key that asks for it, to be judged as it is at the moment of the commit.
+    ///   - change: judges and makes the user as it will be.
+    /// - Returns: the user as it is now; `nil` where there is none.
+    package func change(
+        _ id: SMTPUserID,
+        askedBy asker: KeyID?,
+        in vault: VaultID,
+        audit: @escaping AuditMaker,
+        _ change: @escaping @Sendable (_ user: SMTPUser, _ asker: APIKey?) throws -> SMTPUser
+    ) async throws -> SMTPUser? {
         try await database.change(.callers) { connection in
-            try connection.execute(
-                "DELETE FROM smtp_relay_users WHERE id = \(id.text) AND vault_id = \(vault.text)") == 1
+            guard let old = try Self.locked(id, in: vault, connection) else { return nil }
+            let new = try change(old, try asker.flatMap { try connection.lockedKey($0, in: vault) })
+            try connection.send(
+                """
+                UPDATE smtp_relay_users SET label = \(new.label), password_hash = \(new.passwordHash),
+                    allowed_ips = \(Self.list(new.allowedIPs)), sender_domains = \(Self.list(new.senderDomains)),
+                    ip_pool = \(new.ipPool)
+                WHERE id = \(id.text) AND vault_id = \(vault.text)
+                """)
+            var (before, after) = (old.document, new.document)
+            if old.passwordHash != new.passwordHash {
+                (before["password"], after["password"]) = (.isSet(true), .object(JSONObject(["changed": .bool(true)])))
+            }
+            try connection.record(audit(id.text, .object(before), .object(after)), in: vault)
+            return new
         }
     }
 
-    package func list(in vault: VaultID, page: Page) async throws -> [SMTPUser] {
+    /// - Parameter judge: throws where the user must not be deleted.
+    /// - Returns: the user that was; `nil` where there is none.
+    package func delete(
+        _ id: SMTPUserID,
+        in vault: VaultID,
+        audit: @escaping AuditMaker,
+        _ judge: @escaping @Sendable (SMTPUser) throws -> Void
+    ) async throws -> SMTPUser? {
+        try await database.change(.callers) { connection in
+            guard let user = try Self.locked(id, in: vault, connection) else { return nil }
+            try judge(user)
+            try connection.send("DELETE FROM smtp_relay_users WHERE id = \(id.text) AND vault_id = \(vault.text)")
+            try connection.record(audit(id.text, .object(user.document), nil), in: vault)
+            return user
+        }
+    }
+
+    /// - Parameter labelPrefix: only users whose label begins so.
+    package func list(in vault: VaultID, labelPrefix: String? = nil, page: Page) async throws -> [SMTPUser] {
         try await database.read { connection in
             try connection.rows(
                 """
                 SELECT \(Self.columns) FROM smtp_relay_users
-                WHERE vault_id = \(vault.text) AND id > \(page.after) ORDER BY id LIMIT \(page.limit)
+                WHERE vault_id = \(vault.text) AND id > \(page.after) AND \(LabelPrefix.condition(labelPrefix))
+                ORDER BY id LIMIT \(page.limit)
                 """
             ).map(Self.user)
         }
@@ -92,21 +126,46 @@ package struct SMTPUserRepository: Sendable {
         }
     }
 
-    /// Instance level: which of these users still exist.
-    package func existing(among ids: [SMTPUserID]) async throws -> Set<SMTPUserID> {
-        try await database.read { connection in
-            Set(
-                try connection.rows("SELECT id FROM smtp_relay_users WHERE id IN \(list: ids.map(\.text))").map {
-                    SMTPUserID(stored: try $0.text(0))
-                })
+    /// Instance level: those of these users that still exist, as they are now.
+    package func all(of ids: Set<SMTPUserID>) async throws -> [SMTPUserID: SMTPUser] {
+        let names = ids.map(\.text).sorted()
+        return try await database.read { connection in
+            var users: [SMTPUserID: SMTPUser] = [:]
+            for start in stride(from: 0, to: names.count, by: Self.piece) {
+                let piece = Array(names[start..<min(start + Self.piece, names.count)])
+                let rows = try connection.rows(
+                    "SELECT \(Self.columns) FROM smtp_relay_users WHERE id IN \(list: piece)")
+                for user in try rows.map(Self.user) { users[user.id] = user }
+            }
+            return users
         }
     }
 
-    private static func user(_ row: SQLRow) throws(SQLError) -> SMTPUser {
-        SMTPUser(
+    private static func locked(
+        _ id: SMTPUserID,
+        in vault: VaultID,
+        _ connection: any SQLConnection
+    ) throws -> SMTPUser? {
+        try connection.row(
+            """
+            SELECT \(columns) FROM smtp_relay_users WHERE id = \(id.text) AND vault_id = \(vault.text) /* lock */
+            """
+        ).map(user)
+    }
+
+    private static func list(_ elements: (some SettingValue)?) -> String? {
+        elements.map { StoredColumn.text($0.json) }
+    }
+
+    private static func user(_ row: SQLRow) throws -> SMTPUser {
+        func list<Element: SettingElement>(_ index: Int) throws -> [Element]? {
+            try row.optionalText(index).map { try [Element](json: JSONParser.parse($0)) }
+        }
+        return SMTPUser(
             id: SMTPUserID(stored: try row.text(0)), vault: VaultID(stored: try row.text(1)), username: try row.text(2),
             label: try row.text(3), passwordHash: try row.text(4),
             createdAt: Timestamp(milliseconds: try row.integer(5)),
-            lastUsedAt: try row.optionalInteger(6).map(Timestamp.init(milliseconds:)))
+            lastUsedAt: try row.optionalInteger(6).map(Timestamp.init(milliseconds:)), allowedIPs: try list(7),
+            senderDomains: try list(8), ipPool: try row.optionalText(9))
     }
 }

@@ -6,14 +6,17 @@ import JSON
 package struct SMTPUserCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "smtp-user",
-        abstract: "Make, list and delete SMTP logins.",
+        abstract: "Make, list, change, rotate and delete SMTP logins.",
         discussion: """
             Example:
               postern smtp-user create --label 'the old printer'
             """,
-        subcommands: [List.self, Create.self, Delete.self])
+        subcommands: [List.self, Create.self, Show.self, Edit.self, Rotate.self, Delete.self])
 
     package init() {}
+
+    /// Creating and rotating show the password; nothing else ever does.
+    private static let shownOnce = "This is the only time that the password is shown."
 
     struct List: APICommand {
         static let configuration = CommandConfiguration(
@@ -42,7 +45,8 @@ package struct SMTPUserCommand: AsyncParsableCommand {
             abstract: "Make an SMTP login. Its password is shown once.",
             discussion: """
                 Example:
-                  postern smtp-user create --username printer --label 'the old printer'
+                  postern smtp-user create --username printer --label 'the old printer' \\
+                    --sender-domain example.com --allowed-ip 192.0.2.7
                 """)
 
         @Option(help: "The login; the server makes one up where none is given.")
@@ -51,6 +55,7 @@ package struct SMTPUserCommand: AsyncParsableCommand {
         @Option(help: "What the login is for, in your words.")
         var label: String?
 
+        @OptionGroup var bounds: CallerBounds
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
 
@@ -58,12 +63,100 @@ package struct SMTPUserCommand: AsyncParsableCommand {
             var body = JSONObject()
             body.give("username", username)
             body.give("label", label)
+            bounds.write(to: &body)
             return APIRequest(.post, "smtp-users", json: body)
         }
 
         func perform(_ api: APIClient) async throws {
             try output.show(try await api.object(request))
-            Terminal.current.note("This is the only time that the password is shown.")
+            Terminal.current.note(SMTPUserCommand.shownOnce)
+        }
+    }
+
+    struct Show: APICommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show an SMTP login, but never its password.",
+            discussion: """
+                Example:
+                  postern smtp-user show smtp_01jd3k8x5v9q2m7f
+                """)
+
+        @Argument(help: "The login's id, not its name.") var id: String
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func validate() throws { try IDArgument.check(id) }
+
+        func perform(_ api: APIClient) async throws {
+            try output.show(try await api.object(APIRequest(.get, "smtp-users", id)))
+        }
+    }
+
+    struct Edit: APICommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Change an SMTP login; what is not given stays.",
+            discussion: """
+                Sessions that are open end where the login is bound otherwise afterwards.
+
+                Example:
+                  postern smtp-user edit smtp_01jd3k8x5v9q2m7f --allowed-ip 192.0.2.0/24
+                  postern smtp-user edit smtp_01jd3k8x5v9q2m7f --remove sender_domains
+                """)
+
+        @Argument(help: "The login's id, not its name.") var id: String
+        @Option(help: "What the login is for, in your words.") var label: String?
+        @OptionGroup var bounds: CallerBounds
+        @Option(
+            parsing: .upToNextOption,
+            help: ArgumentHelp("Takes bounds away: sender_domains, allowed_ips, ip_pool.", valueName: "bound"))
+        var remove: [String] = []
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func validate() throws {
+            try IDArgument.check(id)
+            guard label != nil || !bounds.isEmpty || !remove.isEmpty else {
+                throw ValidationError(
+                    "Give what changes: --label, --sender-domain, --allowed-ip, --ip-pool or --remove.")
+            }
+            let known = ["sender_domains", "allowed_ips", "ip_pool"]
+            guard remove.splitAtCommas.allSatisfy(known.contains) else {
+                throw ValidationError("--remove takes \(known.joined(separator: ", ")).")
+            }
+        }
+
+        var request: APIRequest {
+            var body = JSONObject()
+            for name in remove.splitAtCommas { body[name] = .null }
+            body.give("label", label)
+            bounds.write(to: &body)
+            return APIRequest(.patch, "smtp-users", id, json: body)
+        }
+
+        func perform(_ api: APIClient) async throws {
+            try output.show(try await api.object(request))
+        }
+    }
+
+    struct Rotate: APICommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Give an SMTP login a new password. It is shown once.",
+            discussion: """
+                The old password and the sessions that it opened end at once.
+
+                Example:
+                  postern smtp-user rotate smtp_01jd3k8x5v9q2m7f
+                """)
+
+        @Argument(help: "The login's id, not its name.") var id: String
+        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func validate() throws { try IDArgument.check(id) }
+
+        func perform(_ api: APIClient) async throws {
+            try output.show(try await api.object(APIRequest(.post, "smtp-users", id, "rotate")))
+            Terminal.current.note(SMTPUserCommand.shownOnce)
         }
     }
 

@@ -3,7 +3,7 @@
 import Crypto
 import FoundationEssentials
 
-package struct SealingKey: Sendable {
+package struct SealingKey: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     private let key: SymmetricKey
 
     private init(_ key: SymmetricKey) { self.key = key }
@@ -18,6 +18,10 @@ package struct SealingKey: Sendable {
     }
 
     package var base64: Secret<String> { key.withUnsafeBytes { Secret(Data($0).base64EncodedString()) } }
+
+    package var description: String { "‹key›" }
+    package var debugDescription: String { "‹key›" }
+    package var customMirror: Mirror { Mirror(self, children: []) }
 
     /// Seals bytes: 12 bytes of nonce, the ciphertext, 16 bytes of tag.
     /// - Parameter context: what the bytes belong to (vault, name). Opened under another context they are refused, so that a
