@@ -74,16 +74,6 @@ struct RequestTests {
     }
 
     @Test(
-        "the content type of an attachment follows its name",
-        arguments: [
-            ("a.PDF", "application/pdf"), ("a.tar.gz", "application/gzip"), (".png", "application/octet-stream"),
-            ("noext", "application/octet-stream"), ("a.", "application/octet-stream"), ("", "application/octet-stream"),
-        ])
-    func contentTypes(name: String, type: String) {
-        #expect(ContentTypeGuess.type(of: name) == type)
-    }
-
-    @Test(
         "settings are typed by what the setting takes",
         arguments: [
             ("default_priority", "5", "5"),
@@ -91,6 +81,9 @@ struct RequestTests {
             ("allowed_sender_domains", "example.com, *.example.com", #"["example.com","*.example.com"]"#),
             ("allowed_sender_domains", #"["example.com"]"#, #"["example.com"]"#),
             ("allowed_sender_domains", "", "[]"),
+            ("auth_mode", "api_key,/v1/send=both", #"{"default":"api_key","/v1/send":"both"}"#),
+            ("auth_mode", #"{"default":"smtp","/ses":"both"}"#, #"{"default":"smtp","/ses":"both"}"#),
+            ("ip_pool_strategy", "fixed:a, b", #""fixed:a, b""#),
             ("smarthost_password", "12345", #""12345""#),
             ("smarthost_password", "true", #""true""#),
             ("smarthost_password", #""quoted""#, #""quoted""#),
@@ -113,18 +106,6 @@ struct RequestTests {
         #expect(
             try json(command.request)
                 == #"{"label":"l","scopes":["send","read","admin"],"read_only":true,"sender_domains":["a.example"]}"#)
-    }
-
-    @Test("an edited pool keeps what was not named, and sends no more than PUT takes")
-    func poolEdit() throws {
-        let command = try #require(
-            try Postern.parseAsRoot(["pool", "edit", "p", "--ip", "192.0.2.1"]) as? PoolCommand.Edit)
-        let current = try #require(
-            JSONParser.parse(#"{"id":"p","domain":"a.example","pool":"m","ips":["192.0.2.9"],"created_at":"x"}"#)
-                .objectValue)
-        let request = command.request(changing: current)
-        #expect(request.method == .put)
-        #expect(try json(request) == #"{"domain":"a.example","pool":"m","ips":["192.0.2.1"]}"#)
     }
 }
 

@@ -25,7 +25,7 @@ struct FixtureTests {
 
     private func check(
         _ fixture: Fixture,
-        _ map: (JSONValue, MappingContext) throws(PosternError) -> MappedSubmission
+        _ map: (JSONValue, MappingContext) throws(PosternError) -> MappedMessage
     ) throws {
         let document = try fixture.document()
         let pools = (document["pools"]?.objectValue ?? JSONObject()).members.map { pool in

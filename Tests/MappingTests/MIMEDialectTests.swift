@@ -14,7 +14,7 @@ struct MIMEDialectTests {
         recipients: [String] = [],
         trace: RawSubmission.Trace? = nil,
         _ context: MappingContext? = nil
-    ) throws -> MappedSubmission {
+    ) throws -> MappedMessage {
         let raw = RawSubmission(
             bytes: Array(text.utf8), sender: try sender.map { try EmailAddress(parsing: $0) },
             recipients: try recipients.map { try EmailAddress(parsing: $0) },
@@ -22,7 +22,7 @@ struct MIMEDialectTests {
         return try MIMEDialect.map(raw, context ?? Sample.context())
     }
 
-    private func text(_ mapped: MappedSubmission) throws -> String {
+    private func text(_ mapped: MappedMessage) throws -> String {
         String(decoding: try #require(Sample.raw(mapped.envelopes[0])), as: UTF8.self)
     }
 

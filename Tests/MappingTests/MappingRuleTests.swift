@@ -112,11 +112,12 @@ struct MappingRuleTests {
         let tags = (0..<60).map { "tag \($0)" } + [String(repeating: "t", count: 500)]
         let settings: [String: any SettingValue] = [
             "default_priority": 5, "ip_pool_strategy": IPPoolStrategy.fromDomain, "default_tags": tags,
+            "default_envelope_strategy": EnvelopeStrategy.from,
         ]
         let context = MappingContext(
             settings: SettingsSnapshot(vault: settings, instance: [:]),
-            pools: ["example.com": (0..<150).map { "192.0.2.\($0)" }], limits: .init(), hostname: "mail.example.org",
-            correlation: Sample.correlation, now: Sample.now)
+            pools: IPPools([(domain: "example.com", name: "main", addresses: (0..<150).map { "192.0.2.\($0)" })]),
+            limits: .init(), hostname: "mail.example.org", now: Sample.now, correlations: { Sample.correlation })
         let envelope = try envelope(request(), context)
         let stored = JSONWriter.write(try Sample.json(envelope))
         #expect(try Sample.json(CanonicalDialect.stored(stored)) == Sample.json(envelope))

@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Simple form")
 struct SimpleDialectTests {
-    private func map(_ json: String, _ context: MappingContext? = nil) throws -> MappedSubmission {
+    private func map(_ json: String, _ context: MappingContext? = nil) throws -> MappedMessage {
         try SimpleDialect.map(JSONParser.parse(json), context ?? Sample.context())
     }
 
@@ -116,7 +116,7 @@ struct SimpleDialectTests {
 
     @Test("metadata is limited in number and size")
     func metadataLimits() throws {
-        func attempt(_ metadata: String) throws -> MappedSubmission {
+        func attempt(_ metadata: String) throws -> MappedMessage {
             try map(#"{"from":"a@example.com","to":"b@example.net","text":"t","metadata":{\#(metadata)}}"#)
         }
         func entries(_ count: Int) -> String { (0..<count).map { "\"k\($0)\":\"v\"" }.joined(separator: ",") }

@@ -13,10 +13,12 @@ enum Sample {
     static func context(
         _ changes: JSONObject = JSONObject(),
         pools: [String: [String]] = [:],
-        limits: MappingLimits = .init()
+        limits: MappingLimits = .init(),
+        isExplained: Bool = false
     ) throws -> MappingContext {
         var settings: [String: any SettingValue] = [
             "default_priority": 5, "ip_pool_strategy": IPPoolStrategy.fromDomain,
+            "ip_pool_missing": IPPoolMissing.default, "default_envelope_strategy": EnvelopeStrategy.from,
         ]
         for change in changes.members {
             guard let declaration = Settings.declaration(change.name) else {
@@ -25,8 +27,10 @@ enum Sample {
             settings[change.name] = change.value == .null ? nil : try declaration.fromJSON(change.value)
         }
         return MappingContext(
-            settings: SettingsSnapshot(vault: settings, instance: [:]), pools: pools, limits: limits,
-            hostname: "mail.example.org", correlation: correlation, now: now)
+            settings: SettingsSnapshot(vault: settings, instance: [:]),
+            pools: IPPools(pools.map { (domain: $0.key, name: $0.key, addresses: $0.value) }), limits: limits,
+            hostname: "mail.example.org", now: now, isExplained: isExplained,
+            correlations: { correlation })
     }
 
     static func json(_ envelope: Envelope, showsRaw: Bool = false) throws -> JSONValue {

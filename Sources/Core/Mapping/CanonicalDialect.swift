@@ -5,14 +5,48 @@ import MIME
 package import Model
 
 package enum CanonicalDialect {
-    /// - Throws: `validation_failed` with every problem of the document, or `setting_unset`.
-    package static func map(_ document: JSONValue, _ context: MappingContext) throws(PosternError) -> MappedSubmission {
+    /// - Throws: `validation_failed` with every problem of the document, `no_ip_pool` or `setting_unset`.
+    package static func map(_ document: JSONValue, _ context: MappingContext) throws(PosternError) -> MappedMessage {
         var reader = JSONReader(document)
         let draft = read(&reader, context.limits)
         guard reader.problems.isEmpty, let draft else { throw .validation(reader.problems) }
         let envelopes = try draft.draft.envelopes(for: [draft.recipient], context)
         try MessageBuilder.checkSize(of: envelopes[0], context)
-        return MappedSubmission(envelopes: envelopes)
+        return MappedMessage(
+            correlation: context.correlation, envelopes: envelopes,
+            origins: context.isExplained ? [origins(of: document, draft.draft, context)] : [])
+    }
+
+    /// The canonical form maps to itself: what stands in the document came from there.
+    private static func origins(
+        of document: JSONValue,
+        _ draft: EnvelopeDraft,
+        _ context: MappingContext
+    ) -> FieldOrigins {
+        func value(_ path: [String]) -> JSONValue? {
+            let found = path.reduce(document as JSONValue?) { $0?.objectValue?[$1] }
+            return found == .null ? nil : found
+        }
+        var origins = draft.origins(context)
+        let paths: [(path: String, otherwise: FieldOrigin)] = [
+            ("recipient", .absent), ("envelope", .absent), ("priority", .absent), ("ips", .absent), ("tags", .absent),
+            ("campaign_id", .absent), ("tracking", .absent), ("mime.to", .absent), ("mime.from.address", .absent),
+            ("mime.from.name", .field("mime.from.address")), ("mime.replyto.address", .field("mime.from.address")),
+            ("mime.replyto.name", .field("mime.from.name")), ("mime.subject", .absent), ("mime.text", .absent),
+            ("mime.content", .absent),
+        ]
+        for (path, otherwise) in paths {
+            let parts = path.split(separator: ".").map(String.init)
+            if value(parts) != nil {
+                origins[path] = .payload("/" + parts.joined(separator: "/"))
+            } else if origins[path] == nil {
+                origins[path] = otherwise
+            }
+        }
+        for header in draft.content.headers {
+            origins["mime.headers.\(header.name)"] = .payload("/mime/headers/\(JSONReader.escape(header.name))")
+        }
+        return origins
     }
 
     /// Reads an envelope that was mapped and stored before, and therefore is complete.
@@ -40,7 +74,7 @@ package enum CanonicalDialect {
         let ips = reader.strings("ips")
         if let ips {
             if ips.count > limits.ips { reader.problem("must not hold more than \(limits.ips) addresses", at: "ips") }
-            for ip in ips where !IPAddress.isValid(ip) {
+            for ip in ips where SendingAddress.normalized(ip) == nil {
                 reader.problem("\"\(ip.prefix(64))\" is not an IP address", at: "ips")
             }
         }

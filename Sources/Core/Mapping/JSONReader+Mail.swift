@@ -19,7 +19,7 @@ extension JSONReader {
     mutating func mailbox(_ name: String) -> Mailbox? {
         guard let text = string(name) else { return nil }
         do throws(MIMEError) {
-            return try AddressList.parseMailbox(text).checked()
+            return try AddressList.parseMailbox(text).writable()
         } catch {
             problem("is not an address: \(error.message)", at: name)
             return nil
@@ -27,7 +27,7 @@ extension JSONReader {
     }
 
     /// One address list as text, or an array of mailboxes.
-    mutating func mailboxes(_ name: String) -> [Mailbox] {
+    mutating func mailboxes(_ name: String) -> [Sourced<Mailbox>] {
         guard let value = value(name) else { return [] }
         let texts: [String?]
         switch value {
@@ -37,7 +37,7 @@ extension JSONReader {
             problem("expected a string or an array of strings, found \(value.kind)", at: name)
             return []
         }
-        var mailboxes: [Mailbox] = []
+        var mailboxes: [Sourced<Mailbox>] = []
         for (index, text) in texts.enumerated() {
             let place = JSONProblem.place(pointer(to: name), index, isArray: value.arrayValue != nil)
             guard let text else {
@@ -45,7 +45,9 @@ extension JSONReader {
                 continue
             }
             do throws(MIMEError) {
-                for mailbox in try AddressList.parse(text).mailboxes { mailboxes.append(try mailbox.checked()) }
+                for mailbox in try AddressList.parse(text).mailboxes {
+                    mailboxes.append(Sourced(try mailbox.writable(), at: place))
+                }
             } catch {
                 adopt([JSONProblem(pointer: place, message: "is not an address: \(error.message)")])
             }
@@ -112,11 +114,6 @@ extension String {
     var hasControlCharacters: Bool {
         unicodeScalars.contains { ($0.value < 0x20 && $0 != "\t") || (0x7F..<0xA0).contains($0.value) }
     }
-}
-
-extension Mailbox {
-    /// The mailbox, if its name can be written again: parsing is more liberal than writing.
-    fileprivate func checked() throws(MIMEError) -> Mailbox { try Mailbox(name: name, address: address) }
 }
 
 extension JSONProblem {

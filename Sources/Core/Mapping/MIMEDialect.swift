@@ -49,8 +49,22 @@ package enum MIMEDialect {
     /// Fields that go no further than here: Bcc is a secret, the others are addressed to us or only valid on delivery.
     private static let removed = ["bcc", "resent-bcc", "return-path", "idempotency-key"]
 
-    /// - Throws: `malformed_message`, `message_too_large`, `too_many_recipients`, `validation_failed` or `setting_unset`.
-    package static func map(_ raw: RawSubmission, _ context: MappingContext) throws(PosternError) -> MappedSubmission {
+    /// - Throws: `malformed_message`, `message_too_large`, `too_many_recipients`, `no_ip_pool` or `setting_unset`.
+    package static func map(_ raw: RawSubmission, _ context: MappingContext) throws(PosternError) -> MappedMessage {
+        let (content, recipients) = try read(raw, context)
+        var draft = EnvelopeDraft(content: content)
+        draft.sender = raw.sender
+        let envelopes = try draft.envelopes(for: recipients, context)
+        return MappedMessage(
+            correlation: context.correlation, envelopes: envelopes,
+            origins: context.isExplained ? envelopes.map { _ in origins(raw, draft, context) } : [])
+    }
+
+    /// The message as it is passed on, and whom it goes to.
+    static func read(
+        _ raw: RawSubmission,
+        _ context: MappingContext
+    ) throws(PosternError) -> (content: Envelope.Content, recipients: [EmailAddress]) {
         try MessageBuilder.checkSize(raw.bytes.count, context)
         if !raw.trace.hasCheckedLines, let violation = LineDiscipline.firstViolation(in: raw.bytes) {
             throw PosternError(.malformedMessage, "the message has a \(violation)")
@@ -59,15 +73,27 @@ package enum MIMEDialect {
         let from = try from(header)
         let recipients = try recipients(raw, header, context)
         let message = Envelope.RawMessage(try completed(header, from: from.address, raw.trace, context))
-        let party = Envelope.Party(name: from.name ?? from.address.description, address: from.address)
-        let reply = (try? header.addresses("reply-to").mailboxes.first).map {
-            Envelope.Party(name: $0.name ?? $0.address.description, address: $0.address)
-        }
-        var draft = EnvelopeDraft(
-            content: Envelope.Content(
-                from: party, replyTo: reply ?? party, subject: header.decodedText("subject"), body: .raw(message)))
-        draft.sender = raw.sender
-        return MappedSubmission(envelopes: try draft.envelopes(for: recipients, context))
+        let author = Envelope.Party(from)
+        let reply = (try? header.addresses("reply-to").mailboxes.first).map(Envelope.Party.init)
+        return (
+            Envelope.Content(
+                from: author, replyTo: reply ?? author, subject: header.decodedText("subject"), body: .raw(message)),
+            recipients
+        )
+    }
+
+    static func origins(_ raw: RawSubmission, _ draft: EnvelopeDraft, _ context: MappingContext) -> FieldOrigins {
+        var origins = draft.origins(context)
+        origins["recipient"] = .message(raw.recipients.isEmpty ? "To, Cc or Bcc" : "the envelope's recipients")
+        if raw.sender != nil { origins["envelope"] = .message("the envelope's sender") }
+        origins["mime.from.address"] = .message("From")
+        origins["mime.from.name"] =
+            draft.content.from.name == draft.content.from.address.description
+            ? .field("mime.from.address") : .message("From")
+        origins["mime.replyto"] =
+            draft.content.replyTo == draft.content.from ? .field("mime.from") : .message("Reply-To")
+        origins["mime.subject"] = draft.content.subject == nil ? .absent : .message("Subject")
+        return origins
     }
 
     /// The idempotency key that a message carries in its header, if any.

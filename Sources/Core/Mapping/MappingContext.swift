@@ -4,34 +4,58 @@ package import Model
 
 package struct MappingContext: Sendable {
     package let settings: SettingsSnapshot
-    /// Sending addresses by domain, for messages that name none.
-    package let pools: [String: [String]]
+    /// Sending addresses, for messages that name none.
+    package let pools: IPPools
+    /// The pool that is the caller's own.
+    package let callerPool: String?
     package let limits: MappingLimits
     /// Our own name, for Received fields.
     package let hostname: String
-    package let correlation: CorrelationID
+    /// The id of the message being mapped.
+    package private(set) var correlation: CorrelationID
     package let now: Timestamp
+    /// Whether the origins of all fields are wanted.
+    package let isExplained: Bool
+    private let anotherCorrelation: @Sendable () -> CorrelationID
 
+    /// - Parameter correlations: gives out a new id for each message of a payload.
     package init(
         settings: SettingsSnapshot,
-        pools: [String: [String]],
+        pools: IPPools,
+        callerPool: String? = nil,
         limits: MappingLimits,
         hostname: String,
-        correlation: CorrelationID,
-        now: Timestamp
+        now: Timestamp,
+        isExplained: Bool = false,
+        correlations: @escaping @Sendable () -> CorrelationID
     ) {
         self.settings = settings
         self.pools = pools
+        self.callerPool = callerPool
         self.limits = limits
         self.hostname = hostname
-        self.correlation = correlation
         self.now = now
+        self.isExplained = isExplained
+        anotherCorrelation = correlations
+        correlation = correlations()
+    }
+
+    /// The last moment that a message may wait for.
+    var latestSchedule: Timestamp { now.adding(seconds: Double(limits.scheduleDays) * 86_400) }
+
+    /// The context of a payload's next message.
+    package func next() -> MappingContext {
+        var context = self
+        context.correlation = anotherCorrelation()
+        return context
     }
 }
 
 package struct MappingLimits: Sendable {
     /// Octets of a finished message. Default 25 MiB and a little for what we add.
     package var messageBytes: Int
+    /// Octets of a submission as JSON or as a form: base64 makes attachments a third longer, escapes may add to that.
+    package var submissionBytes: Int { messageBytes / 2 * 3 + 1_048_576 }
     /// Recipients of one submission, 1–1,000 by RFC 5321's custom.
     package var recipients: Int
     /// How far ahead `send_at` may be, in days.
@@ -46,6 +70,8 @@ package struct MappingLimits: Sendable {
     package let metadataBytes = 4096
     /// Header fields that a caller may add.
     package private(set) var headers = 50
+    /// Files of a message.
+    package let attachments = 100
 
     /// For what was accepted already: rules may have been others then.
     static let none: MappingLimits = {
@@ -60,17 +86,29 @@ package struct MappingLimits: Sendable {
     }
 }
 
-/// A payload in canonical form.
-package struct MappedSubmission: Sendable {
+/// A message in canonical form.
+package struct MappedMessage: Sendable {
+    /// The id that the message's envelopes have in common; its Message-ID is made of it.
+    package let correlation: CorrelationID
     /// One a recipient, at least one.
     package let envelopes: [Envelope]
     package var sendAt: Timestamp?
-    /// The caller's own words about the submission, handed back with it.
-    package var metadata: [String: String] = [:]
+    /// The caller's own words about the message, handed back with it.
+    package var metadata: [String: String]
+    /// One an envelope, where they were asked for.
+    package var origins: [FieldOrigins]
 
-    package init(envelopes: [Envelope], sendAt: Timestamp? = nil, metadata: [String: String] = [:]) {
+    package init(
+        correlation: CorrelationID,
+        envelopes: [Envelope],
+        sendAt: Timestamp? = nil,
+        metadata: [String: String] = [:],
+        origins: [FieldOrigins] = []
+    ) {
+        self.correlation = correlation
         self.envelopes = envelopes
         self.sendAt = sendAt
         self.metadata = metadata
+        self.origins = origins
     }
 }

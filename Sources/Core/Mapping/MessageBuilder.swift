@@ -8,8 +8,17 @@ package enum MessageBuilder {
         package let filename: String
         package let contentType: String
         package let bytes: [UInt8]
+        /// Shown in the HTML as `cid:…`.
         package let isInline: Bool
         package let contentID: String?
+
+        package init(filename: String, contentType: String, bytes: [UInt8], isInline: Bool, contentID: String?) {
+            self.filename = filename
+            self.contentType = contentType
+            self.bytes = bytes
+            self.isInline = isInline
+            self.contentID = contentID
+        }
     }
 
     package struct Parts: Sendable {
@@ -66,10 +75,20 @@ package enum MessageBuilder {
         }
     }
 
-    static func build(_ parts: Parts, correlation: CorrelationID, date: Timestamp) throws(PosternError) -> [UInt8] {
+    /// - Parameter id: a Message-ID that the caller gave.
+    static func build(_ parts: Parts, id: String?, _ context: MappingContext) throws(PosternError) -> [UInt8] {
+        try build(parts, id: id, correlation: context.correlation, date: context.now)
+    }
+
+    private static func build(
+        _ parts: Parts,
+        id: String? = nil,
+        correlation: CorrelationID,
+        date: Timestamp
+    ) throws(PosternError) -> [UInt8] {
         do throws(MIMEError) {
             var builder = MIMEBuilder(
-                from: parts.from, messageID: messageID(correlation, from: parts.from.address), date: date.seconds,
+                from: parts.from, messageID: id ?? messageID(correlation, from: parts.from.address), date: date.seconds,
                 boundarySeed: correlation.text)
             builder.replyTo = parts.replyTo
             builder.to = parts.to

@@ -24,7 +24,7 @@ package struct Policy: Sendable {
     package init(rules: [any PolicyRule]) { self.rules = rules }
 
     /// The rules in the order in which a sender should hear of them.
-    package static let standard = Policy(rules: [SenderDomainRule()])
+    package static let standard = Policy(rules: [SenderDomainRule(), AgentApprovalRule()])
 
     /// Judges the envelopes of one submission: all pass, or the submission is refused with the first reason.
     package func judge(_ envelopes: [Envelope], _ context: PolicyContext) throws(PosternError) {

@@ -7,26 +7,41 @@ package struct SenderDomainRule: PolicyRule {
     package init() {}
 
     package func judge(_ envelope: Envelope, _ context: PolicyContext) throws(PosternError) {
-        try check(envelope.sender, as: "the envelope's sender", context)
+        try check(envelope.sender, as: "the envelope's sender", context, isVaults: isVaults(envelope.sender, context))
         if envelope.content.from.address != envelope.sender {
             try check(envelope.content.from.address, as: "the From address", context)
         }
     }
 
     /// Judges one address, which a door may know before the message (SMTP's `MAIL`).
-    package func check(_ address: EmailAddress, as role: String, _ context: PolicyContext) throws(PosternError) {
+    /// - Parameter isVaults: the vault chose the address, so that the caller's own domains do not bind it.
+    package func check(
+        _ address: EmailAddress,
+        as role: String,
+        _ context: PolicyContext,
+        isVaults: Bool = false
+    ) throws(PosternError) {
         let allowed = try context.settings.require(Settings.allowedSenderDomains)
         let domain = address.asciiDomain
         guard allowed.contains(where: { $0.matches(asciiDomain: domain) }) else {
             throw PosternError(
                 .senderDomainNotAllowed, "\(role) is of \(domain), which is not in the vault's allowed_sender_domains")
         }
-        if let narrower = context.caller.senderDomains {
+        if !isVaults, let narrower = context.caller.senderDomains {
             guard narrower.contains(where: { $0.matches(asciiDomain: domain) }) else {
                 throw PosternError(
                     .senderDomainNotAllowed, "\(role) is of \(domain), which \(context.caller.label) may not send from",
                     fix: "Send from a domain of the key, or use a key that is not narrowed to other domains.")
             }
         }
+    }
+
+    /// Whether the address is what `default_envelope_strategy` gives.
+    private func isVaults(_ sender: EmailAddress, _ context: PolicyContext) -> Bool {
+        guard context.caller.senderDomains != nil, context.settings.value(Settings.defaultEnvelopeStrategy) != .from
+        else {
+            return false
+        }
+        return context.settings.value(Settings.envelopeAddress)?.asciiDomain == sender.asciiDomain
     }
 }

@@ -1,7 +1,7 @@
 // The content type of an attachment by the end of its name. What is not known is sent as bytes.
 
-enum ContentTypeGuess {
-    static func type(of filename: String) -> String {
+package enum ContentTypeGuess {
+    package static func type(of filename: String) -> String {
         guard let dot = filename.lastIndex(of: "."), dot > filename.startIndex else { return unknown }
         return types[filename[filename.index(after: dot)...].lowercased()] ?? unknown
     }
