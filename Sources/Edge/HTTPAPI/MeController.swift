@@ -1,32 +1,61 @@
-// Who the gate thinks is asking.
+// Who the gate thinks is asking, and what is left of its limits.
 
 import Gate
 import HTTPTypes
 import Hummingbird
 import JSON
 import Model
+import Rates
+import Vaults
 
 struct MeController: Sendable {
+    let limiter: RateLimiter
+    let vaults: VaultDirectory
+
+    init(limiter: RateLimiter, vaults: VaultDirectory) {
+        self.limiter = limiter
+        self.vaults = vaults
+    }
+
     var endpoints: [Endpoint] {
         [
             Endpoint(.get, "/v1/me", .selfRead, isGateway: false) { call in
                 let caller = call.caller
-                return .json { writer in
+                let settings = try await vaults.snapshot(of: caller.vault).settings
+                let statuses = try await limiter.statuses(
+                    RateRules.buckets(of: caller, settings: settings), in: caller.vault)
+                return .json { writer in Self.write(caller, statuses, to: &writer) }
+            }
+        ]
+    }
+
+    private static func write(_ caller: Caller, _ statuses: [RateStatus], to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.member("id", caller.identity.id)
+            switch caller.identity {
+            case .key: writer.member("kind", "key")
+            case .smtpUser: writer.member("kind", "smtp_user")
+            }
+            writer.member("label", caller.label)
+            writer.member("vault", caller.vault.text)
+            writer.member("agent", caller.agent?.text)
+            writer.member("scopes", caller.scopes.namesInOrder)
+            writer.member("read_only", caller.isReadOnly)
+            writer.member("label_prefix", caller.labelPrefix)
+            writer.name("sender_domains")
+            if let domains = caller.senderDomains { writer.value(domains.json) } else { writer.null() }
+            writer.name("rates")
+            writer.array { writer in
+                for status in statuses {
                     writer.object { writer in
-                        writer.member("id", caller.identity.id)
-                        switch caller.identity {
-                        case .key: writer.member("kind", "key")
-                        case .smtpUser: writer.member("kind", "smtp_user")
-                        }
-                        writer.member("label", caller.label)
-                        writer.member("vault", caller.vault.text)
-                        writer.member("scopes", caller.scopes.namesInOrder)
-                        writer.member("read_only", caller.isReadOnly)
-                        writer.name("sender_domains")
-                        if let domains = caller.senderDomains { writer.value(domains.json) } else { writer.null() }
+                        writer.member("name", status.name)
+                        writer.member("limit_per_hour", status.limit.perHour)
+                        writer.member("burst", status.limit.burst)
+                        writer.member("remaining", status.remaining)
+                        writer.member("reset_seconds", status.resetSeconds)
                     }
                 }
             }
-        ]
+        }
     }
 }
