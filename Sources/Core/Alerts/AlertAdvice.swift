@@ -11,6 +11,7 @@ extension AlertCondition {
         case .brokerBlocked: "The message broker takes nothing more"
         case .databaseUnreachable: "The database does not answer"
         case .publishStalled: "Mail that is due does not leave"
+        case .runaway: "A caller runs away and was cut off"
         }
     }
 
@@ -32,6 +33,10 @@ extension AlertCondition {
         case .publishStalled:
             "Look at /readyz and at the log for what the route says; an alert about the broker or the database is the cause "
                 + "where there is one. A message that is stuck shows why in GET /v1/messages/{id}/events."
+        case .runaway:
+            "Find out why the caller repeats itself or answers itself, and stop it there; DELETE /v1/keys/{id} or "
+                + "/v1/smtp-users/{id} stops it here. Where it is meant to be so often, repeat_limit and auto_reply_limit "
+                + "(PATCH /v1/settings) allow more. What was cut off was refused, and nothing of it was sent."
         }
     }
 

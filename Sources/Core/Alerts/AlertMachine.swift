@@ -5,8 +5,9 @@ package import Store
 
 package struct AlertMachine: Sendable {
     package struct Delays: Sendable {
-        /// Seconds that a condition must hold before its alert opens. Default 30; the database's 15.
-        package var opening: [AlertCondition: Double] = [.databaseUnreachable: 15]
+        /// Seconds that a condition must hold before its alert opens. Default 30; the database's 15. What was cut off was cut
+        /// off, and is told at once.
+        package var opening: [AlertCondition: Double] = [.databaseUnreachable: 15, .runaway: 0]
         package var otherwise: Double = 30
         /// Seconds that it must not hold before its alert closes. Default 30.
         package var closing: Double = 30

@@ -33,7 +33,8 @@ package struct PipelineAlertMail: AlertMail {
         }
         // A caller that no key and no login leads to: the id of all zeros is never given out.
         let caller = Caller(
-            vault: vault.id, identity: .key(KeyID(high: 0, low: 0)), label: "postern-alerts", scopes: .send)
+            vault: vault.id, identity: .key(KeyID(high: 0, low: 0)), label: "postern-alerts",
+            scopes: [.send, .amqp, .mailerq])
         let letter = JSONObject([
             "from": .string(sender), "to": .array([.string(recipient)]), "subject": .string(subject),
             "text": .string(text),

@@ -10,6 +10,8 @@ import Store
 package struct Watchdog: Service {
     private let messages: MessageRepository
     private let housekeeping: HousekeepingRepository
+    private let runawayCuts: RunawayRepository
+    private let rateBuckets: RateRepository
     private let interval: Double
     private let duty: Duty
     private let clock: any WallClock
@@ -32,6 +34,8 @@ package struct Watchdog: Service {
     ) {
         messages = MessageRepository(database: database)
         housekeeping = HousekeepingRepository(database: database)
+        runawayCuts = RunawayRepository(database: database)
+        rateBuckets = RateRepository(database: database)
         self.interval = interval
         self.duty = duty
         self.clock = clock
@@ -63,6 +67,8 @@ package struct Watchdog: Service {
             try await messages.move(overdue.map { expiry(of: $0, at: now) })
         }
         _ = try await housekeeping.dropExpiredKeys(at: now, limit: 5_000)
+        _ = try await runawayCuts.dropOld(at: now, limit: 5_000)
+        _ = try await rateBuckets.dropFull(at: now, limit: 5_000)
     }
 
     private func expiry(of message: Message, at now: Timestamp) -> MessageMove {

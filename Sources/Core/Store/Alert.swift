@@ -14,6 +14,8 @@ package enum AlertCondition: String, Hashable, Sendable, CaseIterable {
     case databaseUnreachable = "database_unreachable"
     /// Mail that is due does not leave, though its route is set up.
     case publishStalled = "publish_stalled"
+    /// A caller was cut off: it repeats itself, or its mail goes in circles.
+    case runaway = "runaway_cut_off"
 }
 
 package struct Alert: Hashable, Sendable {
