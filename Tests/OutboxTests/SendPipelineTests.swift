@@ -101,7 +101,6 @@ struct SendPipelineTests {
             let submissions: [Submission] = [
                 .canonical(canonical), try plain(), raw("From: a@example.com\r\nTo: ann@example.net\r\n\r\nHi\r\n"),
             ]
-            #expect(submissions.map(\.dialect) == ["canonical", "simple", "mime"])
             for submission in submissions {
                 let receipt = try await house.pipeline().submit(submission, by: house.caller, through: .http)
                 #expect(receipt.entries.map(\.recipient) == ["ann@example.net"])
@@ -297,7 +296,7 @@ struct SendPipelineTests {
             let scripted = ScriptedDatabase(house.database)
             let pipeline = house.pipeline(on: scripted)
             let mapped = try await pipeline.map(plain(), by: house.caller)
-            #expect(mapped.envelopes.count == 1 && mapped.envelopes[0].priority == 5)
+            #expect(mapped.count == 1 && mapped[0].envelopes.map(\.priority) == [5])
             let foreign = try simple(#"{"from":"sales@evil.example","to":"ann@example.net","text":"t"}"#)
             do throws(PosternError) {
                 _ = try await pipeline.map(foreign, by: house.caller)
@@ -317,7 +316,7 @@ struct SendPipelineTests {
                 vault: house.vault.id, identity: house.caller.identity, label: "r", scopes: .send, isReadOnly: true)
             let submission = try plain()
             let mapped = try await house.pipeline().map(submission, by: reader)
-            #expect(mapped.envelopes.count == 1)
+            #expect(mapped.flatMap(\.envelopes).count == 1)
             let other = Caller(vault: house.vault.id, identity: house.caller.identity, label: "r", scopes: .admin)
             do throws(PosternError) {
                 _ = try await house.pipeline().map(submission, by: other)

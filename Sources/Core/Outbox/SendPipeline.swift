@@ -1,12 +1,12 @@
 // The straight line that every submission takes, whatever its door: gate, mapping, policy, one commit, answer.
 
 package import Gate
-import JSON
-import MIME
 package import Mapping
 import Metrics
 package import Model
 package import Policy
+package import Rates
+package import Runaway
 package import SQL
 import Store
 package import Vaults
@@ -41,14 +41,16 @@ package final class SendPipeline: Sendable {
     }
 
     package let configuration: Configuration
-    private let messages: MessageRepository
-    private let vaults: VaultDirectory
-    private let gate: Gate
-    private let policy: Policy
-    private let disk: DiskSpace
-    private let signal: OutboxSignal
-    private let clock: any WallClock
-    private let ids: IdentifierGenerator
+    let messages: MessageRepository
+    let vaults: VaultDirectory
+    let gate: Gate
+    let policy: Policy
+    let limiter: RateLimiter
+    let runaway: RunawayGuard
+    let disk: DiskSpace
+    let signal: OutboxSignal
+    let clock: any WallClock
+    package let ids: IdentifierGenerator
 
     package init(
         configuration: Configuration,
@@ -56,6 +58,8 @@ package final class SendPipeline: Sendable {
         vaults: VaultDirectory,
         gate: Gate,
         policy: Policy,
+        limiter: RateLimiter,
+        runaway: RunawayGuard,
         disk: DiskSpace,
         signal: OutboxSignal,
         clock: any WallClock,
@@ -66,6 +70,8 @@ package final class SendPipeline: Sendable {
         self.vaults = vaults
         self.gate = gate
         self.policy = policy
+        self.limiter = limiter
+        self.runaway = runaway
         self.disk = disk
         self.signal = signal
         self.clock = clock
@@ -115,138 +121,28 @@ package final class SendPipeline: Sendable {
                 throw PosternError(.storageUnavailable, "the disk is nearly full", retryAfter: 60)
             }
             let vault = try await vaults.snapshot(of: caller.vault)
-            let correlation: CorrelationID = ids.next()
-            let mapped = try map(submission, vault, correlation, now)
-            try policy.judge(mapped.envelopes, PolicyContext(caller: caller, settings: vault.settings))
-            let route = try route(vault.settings)
-            let (acceptance, receipt) = acceptance(
-                of: mapped, correlation, caller, door, route, idempotency, at: now)
-            let outcome = try await messages.accept(acceptance)
-            if let earlier = try Self.receipt(of: outcome) { return earlier }
-            signal.announce()
-            return receipt
+            let messages = try map(submission, vault, caller, now)
+            try judge(messages, by: caller, vault)
+            let route = try self.route(vault.settings)
+            try authorize(caller, route)
+            return try await withinRates(messages, caller, vault) { [self] in
+                try await commit(messages, caller, door, route, idempotency, at: now)
+            }
         } catch {
             throw PosternError(describing: error)
         }
     }
 
-    /// The envelopes that a submission would become; sends nothing and writes nothing.
-    package func map(_ submission: Submission, by caller: Caller) async throws(PosternError) -> MappedSubmission {
+    /// The messages that a submission would become; sends nothing and writes nothing.
+    package func map(_ submission: Submission, by caller: Caller) async throws(PosternError) -> [MappedMessage] {
         try gate.authorize(caller, .messageMap, in: caller.vault)
         do {
             let vault = try await vaults.snapshot(of: caller.vault)
-            let mapped = try map(submission, vault, ids.next(), clock.now())
-            try policy.judge(mapped.envelopes, PolicyContext(caller: caller, settings: vault.settings))
-            return mapped
+            let messages = try map(submission, vault, caller, clock.now(), isExplained: true)
+            try judge(messages, by: caller, vault)
+            return messages
         } catch {
             throw PosternError(describing: error)
-        }
-    }
-
-    private func map(
-        _ submission: Submission,
-        _ vault: VaultDirectory.Snapshot,
-        _ correlation: CorrelationID,
-        _ now: Timestamp
-    ) throws(PosternError) -> MappedSubmission {
-        let context = MappingContext(
-            settings: vault.settings, pools: vault.pools, limits: configuration.limits,
-            hostname: configuration.hostname, correlation: correlation, now: now)
-        switch submission {
-        case .canonical(let document): return try CanonicalDialect.map(document, context)
-        case .simple(let document): return try SimpleDialect.map(document, context)
-        case .mime(let raw): return try MIMEDialect.map(raw, context)
-        }
-    }
-
-    /// The way out, with all that it needs: better no yes than one that cannot be kept.
-    private func route(_ settings: SettingsSnapshot) throws(PosternError) -> RouteName {
-        guard configuration.isLiveSendEnabled, try settings.require(Settings.liveSendEnabled) else { return .shadow }
-        let route = try settings.require(Settings.route)
-        switch route {
-        case .shadow: break
-        case .smarthost:
-            _ = try settings.require(Settings.smarthostHost)
-            _ = try settings.require(Settings.smarthostPort)
-            _ = try settings.require(Settings.smarthostTLS)
-        case .mailerq, .mailerqHTTP:
-            if let missing = configuration.missing[route] {
-                throw PosternError(
-                    .settingUnset, "the route \(route.rawValue) needs \(missing), which this instance lacks")
-            }
-        }
-        return route
-    }
-
-    private func acceptance(
-        of mapped: MappedSubmission,
-        _ correlation: CorrelationID,
-        _ caller: Caller,
-        _ door: Door,
-        _ route: RouteName,
-        _ idempotency: IdempotencyKey?,
-        at now: Timestamp
-    ) -> (Acceptance, Receipt) {
-        let sendAt = mapped.sendAt.flatMap { $0 > now ? $0 : nil }
-        let status: MessageStatus = sendAt == nil ? .queued : .scheduled
-        let (format, payload) = Self.payload(of: mapped.envelopes[0])
-        let entries = mapped.envelopes.map { envelope in
-            Acceptance.Entry(
-                id: ids.next(), envelope: envelope,
-                envelopeJSON: format == .mime ? Self.json(envelope) : nil, route: route)
-        }
-        let receipt = Receipt(
-            correlation: correlation,
-            entries: entries.map {
-                Receipt.Entry(id: $0.id, recipient: $0.envelope.recipient.description, status: status)
-            })
-        let metadata = mapped.metadata.isEmpty ? nil : Self.json(mapped.metadata)
-        let acceptance = Acceptance(
-            correlation: correlation, caller: caller, door: door, payloadID: ids.next(), payloadFormat: format,
-            payload: payload, entries: entries, metadata: metadata, sendAt: sendAt,
-            deadline: (sendAt ?? now).adding(seconds: configuration.lifetime), createdAt: now,
-            idempotency: idempotency.map {
-                Acceptance.Idempotency(
-                    key: $0.key, digest: $0.digest, answer: String(decoding: receipt.json, as: UTF8.self),
-                    expiresAt: now.adding(seconds: configuration.idempotencyLifetime))
-            },
-            eventIDs: (0..<2 * entries.count).map { _ in ids.next() })
-        return (acceptance, receipt)
-    }
-
-    /// Blocks are kept as the envelope's JSON, a finished message as its bytes.
-    private static func payload(of envelope: Envelope) -> (Acceptance.PayloadFormat, [UInt8]) {
-        switch envelope.content.body {
-        case .raw(let message): return (.mime, message.bytes)
-        case .blocks:
-            var writer = JSONWriter(capacity: 1024)
-            envelope.write(to: &writer)
-            return (.envelope, writer.bytes)
-        }
-    }
-
-    private static func json(_ envelope: Envelope) -> String {
-        var writer = JSONWriter(capacity: 512)
-        envelope.write(to: &writer)
-        return writer.text
-    }
-
-    private static func json(_ metadata: [String: String]) -> String {
-        var writer = JSONWriter()
-        writer.object { writer in
-            for (name, value) in metadata.sorted(by: { $0.key < $1.key }) { writer.member(name, value) }
-        }
-        return writer.text
-    }
-
-    /// - Returns: `nil` where the submission is a new one.
-    private static func receipt(of outcome: AcceptanceOutcome) throws(PosternError) -> Receipt? {
-        switch outcome {
-        case .committed: return nil
-        case .replayed(let answer): return try Receipt(replaying: answer)
-        case .conflict:
-            throw PosternError(
-                .idempotencyConflict, "this idempotency key was used within 24 hours for another submission")
         }
     }
 }

@@ -1,5 +1,6 @@
 // What a caller handed in, in its own dialect, and what it is told when that is safe.
 
+package import Dialects
 package import JSON
 package import Mapping
 package import Model
@@ -8,15 +9,8 @@ package enum Submission: Sendable {
     case canonical(JSONValue)
     case simple(JSONValue)
     case mime(RawSubmission)
-
-    /// The dialect's name, as in `/v1/send/{dialect}`.
-    package var dialect: String {
-        switch self {
-        case .canonical: "canonical"
-        case .simple: "simple"
-        case .mime: "mime"
-        }
-    }
+    /// In the tongue of another tool or provider.
+    case native(Dialect, NativePayload)
 }
 
 /// What makes two submissions the same one.
@@ -50,20 +44,41 @@ package struct Receipt: Sendable {
         package let id: MessageID
         package let recipient: String
         package let status: MessageStatus
+        /// What the copies of one message have in common.
+        package let correlation: CorrelationID
     }
 
-    package let correlation: CorrelationID
+    /// One a recipient, in the order of the messages and of their recipients; at least one.
     package let entries: [Entry]
     /// Whether this is the answer to an earlier submission with the same key.
     package var isReplay = false
+    /// What is left of the limit that is nearest to its end.
+    package var rate: RateStatus?
 
-    package init(correlation: CorrelationID, entries: [Entry]) {
-        self.correlation = correlation
+    package init(entries: [Entry]) {
+        precondition(!entries.isEmpty, "a receipt is for at least one message")
         self.entries = entries
     }
 
-    /// `{"id","status","correlation_id","messages":[{"id","recipient","status"}]}`; `id` is the first message's.
+    package var correlation: CorrelationID { entries[0].correlation }
+
+    /// The entries message by message.
+    package var parts: [[Entry]] {
+        var parts: [[Entry]] = []
+        for entry in entries {
+            if parts.last?.first?.correlation == entry.correlation {
+                parts[parts.count - 1].append(entry)
+            } else {
+                parts.append([entry])
+            }
+        }
+        return parts
+    }
+
+    /// `{"id","status","correlation_id","messages":[{"id","recipient","status"}]}`; `id` is the first message's. Where a payload
+    /// held several messages, each of `messages` has its own `correlation_id`.
     package var json: [UInt8] {
+        let hasSeveral = entries.contains { $0.correlation != correlation }
         var writer = JSONWriter(capacity: 128 + entries.count * 96)
         writer.object { writer in
             writer.member("id", entries[0].id.text)
@@ -76,6 +91,7 @@ package struct Receipt: Sendable {
                         writer.member("id", entry.id.text)
                         writer.member("recipient", entry.recipient)
                         writer.member("status", entry.status.rawValue)
+                        if hasSeveral { writer.member("correlation_id", entry.correlation.text) }
                     }
                 }
             }
@@ -89,13 +105,14 @@ package struct Receipt: Sendable {
         guard let document = (try? JSONParser.parse(answer))?.objectValue,
             let correlation = document["correlation_id"]?.stringValue, let messages = document["messages"]?.arrayValue
         else { throw PosternError(.internalError, "a kept answer cannot be read") }
-        self.correlation = CorrelationID(stored: correlation)
         entries = messages.compactMap { message in
             guard let message = message.objectValue, let id = message["id"]?.stringValue,
                 let recipient = message["recipient"]?.stringValue,
                 let status = message["status"]?.stringValue.flatMap(MessageStatus.init(rawValue:))
             else { return nil }
-            return Entry(id: MessageID(stored: id), recipient: recipient, status: status)
+            return Entry(
+                id: MessageID(stored: id), recipient: recipient, status: status,
+                correlation: CorrelationID(stored: message["correlation_id"]?.stringValue ?? correlation))
         }
         guard !entries.isEmpty else { throw PosternError(.internalError, "a kept answer names no message") }
         isReplay = true

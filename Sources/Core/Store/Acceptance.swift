@@ -1,4 +1,4 @@
-// All rows of one accepted submission: what stands in the database together, or not at all.
+// All rows of one accepted message: what stands in the database together, or not at all.
 
 package import Model
 
@@ -54,15 +54,13 @@ package struct Acceptance: Sendable {
     package let sendAt: Timestamp?
     package let deadline: Timestamp
     package let createdAt: Timestamp
-    package let idempotency: Idempotency?
     /// Ids for the events, two an entry.
     package let eventIDs: [EventID]
 
     package init(
         correlation: CorrelationID, caller: Caller, door: Door, payloadID: PayloadID, payloadFormat: PayloadFormat,
         payload: [UInt8], entries: [Entry], metadata: String?, sendAt: Timestamp?, deadline: Timestamp,
-        createdAt: Timestamp,
-        idempotency: Idempotency?, eventIDs: [EventID]
+        createdAt: Timestamp, eventIDs: [EventID]
     ) {
         precondition(eventIDs.count == 2 * entries.count, "each accepted message begins with two events")
         self.correlation = correlation
@@ -76,7 +74,6 @@ package struct Acceptance: Sendable {
         self.sendAt = sendAt
         self.deadline = deadline
         self.createdAt = createdAt
-        self.idempotency = idempotency
         self.eventIDs = eventIDs
     }
 

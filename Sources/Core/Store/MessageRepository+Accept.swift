@@ -6,16 +6,21 @@ package import Model
 import SQL
 
 extension MessageRepository {
-    /// Returns after the commit is on disk.
+    /// Accepts the messages of a submission, all or none. Returns after the commit is on disk.
+    /// - Parameter idempotency: the submission's key, if it has one.
     /// - Throws: `SQLError`; nothing was accepted then.
-    package func accept(_ acceptance: Acceptance) async throws -> AcceptanceOutcome {
-        try await database.write(cost: acceptance.payload.count + 1024 * acceptance.entries.count) { connection in
-            if let idempotency = acceptance.idempotency,
-                let earlier = try Self.claim(idempotency, of: acceptance, connection)
+    package func accept(
+        _ acceptances: [Acceptance],
+        idempotency: Acceptance.Idempotency? = nil
+    ) async throws -> AcceptanceOutcome {
+        let cost = acceptances.reduce(0) { $0 + $1.payload.count + 1024 * $1.entries.count }
+        return try await database.write(cost: cost) { connection in
+            if let idempotency, let first = acceptances.first,
+                let earlier = try Self.claim(idempotency, of: first, connection)
             {
                 return earlier
             }
-            try Self.write(acceptance, connection)
+            for acceptance in acceptances { try Self.write(acceptance, connection) }
             return .committed
         }
     }

@@ -5,6 +5,8 @@ import SQL
 
 package struct MessageQuery: Sendable {
     package var caller: String?
+    /// What a caller's label has to begin with.
+    package var callerPrefix: String?
     package var status: MessageStatus?
     package var since: Timestamp?
     package var until: Timestamp?
@@ -28,6 +30,10 @@ extension MessageRepository {
         try await database.read { connection in
             var conditions: SQLStatement = "vault_id = \(vault.text)"
             if let caller = query.caller { conditions = "\(conditions) AND caller_label = \(caller)" }
+            if let prefix = query.callerPrefix {
+                conditions =
+                    "\(conditions) AND substr(caller_label, 1, CAST(\(Int64(prefix.unicodeScalars.count)) AS INTEGER)) = \(prefix)"
+            }
             if let status = query.status { conditions = "\(conditions) AND status = \(status.rawValue)" }
             if let recipient = query.recipient { conditions = "\(conditions) AND recipient = \(recipient)" }
             // Ids begin with their time, so that a window in time is a range of ids.
@@ -43,7 +49,7 @@ extension MessageRepository {
         }
     }
 
-    private static func firstID(at time: Timestamp) -> String {
+    static func firstID(at time: Timestamp) -> String {
         let milliseconds = UInt64(max(time.milliseconds, 0))
         return MessageID(high: UInt16(truncatingIfNeeded: milliseconds >> 32), low: milliseconds << 32).text
     }
