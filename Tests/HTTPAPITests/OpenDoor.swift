@@ -13,6 +13,7 @@ import Model
 import NIOCore
 import NIOEmbedded
 import Outbox
+import Rates
 import SQL
 import Sealing
 import Store
@@ -44,6 +45,8 @@ struct OpenDoor {
             services: HTTPAPI.Services(
                 pipeline: house.pipeline(), database: house.database, vaults: house.vaults, callers: house.callers,
                 authenticator: house.authenticator, gate: Gate(),
+                limiter: RateLimiter(
+                    database: house.database, isShared: false, clock: house.clock, logger: Logger(label: "tests")),
                 readiness: Readiness(database: house.database, outbox: outbox, disk: disk, broker: broker),
                 signal: signal, clock: house.clock, ids: house.ids, metrics: { Array("up 1\n".utf8) }, broker: broker,
                 mailerq: mailerq))

@@ -1,15 +1,20 @@
 // One request on its way through an endpoint: who asks, and what stands in path, query and body.
 
+import Forms
 import Gate
 import Hummingbird
 import JSON
+import Mapping
 import Model
 import NIOCore
+import Store
 
 struct Call: Sendable {
     let request: Request
     let context: APIContext
     let caller: Caller
+    let clock: any WallClock
+    let ids: IdentifierGenerator
 
     var vault: VaultID { caller.vault }
 
@@ -19,6 +24,24 @@ struct Call: Sendable {
             throw PosternError(.notFound, "there is no such thing in this vault")
         }
         return id
+    }
+
+    var actor: Actor {
+        Actor(
+            id: caller.identity.id, label: caller.label, door: Door.http.rawValue, address: context.remoteAddress,
+            requestID: context.requestID)
+    }
+
+    /// What the audit log is to say of a change that this call makes.
+    func audit(
+        _ action: Action,
+        _ resource: String,
+        before: JSONValue? = nil,
+        after: JSONValue? = nil
+    ) -> AuditEntry {
+        AuditEntry(
+            id: ids.next(), at: clock.now(), actor: actor, action: action.rawValue, resource: resource, before: before,
+            after: after)
     }
 
     /// The body as it came.
@@ -54,6 +77,26 @@ struct Call: Sendable {
         }
     }
 
+    /// The body as a payload of another tool: JSON, or a form of either kind.
+    /// - Throws: `unsupported_media_type`, `malformed_json`, `malformed_form`, `message_too_large`.
+    func payload(upTo limit: Int) async throws -> (value: NativePayload, bytes: ByteBuffer) {
+        guard let type = request.headers[.contentType], type.isForm else {
+            let (value, bytes) = try await document(upTo: limit)
+            return (.json(value), bytes)
+        }
+        let bytes = try await body(upTo: limit)
+        return (.form(try Self.form(Array(bytes.readableBytesView), type)), bytes)
+    }
+
+    /// - Throws: `malformed_form`.
+    static func form(_ bytes: [UInt8], _ contentType: String) throws(PosternError) -> Form {
+        do throws(FormError) {
+            return try FormParser.form(bytes, contentType: contentType, limits: FormLimits(bytes: bytes.count))
+        } catch {
+            throw PosternError(.malformedForm, error.description)
+        }
+    }
+
     /// The body of an administrative call: a JSON object of at most 256 KiB.
     func form() async throws -> JSONReader {
         let value = try await document(upTo: 256 * 1024).value
@@ -66,6 +109,11 @@ struct Call: Sendable {
 }
 
 extension String {
+    /// Whether a Content-Type is that of an HTML form.
+    var isForm: Bool {
+        hasMediaType("application/x-www-form-urlencoded") || hasMediaType("multipart/form-data")
+    }
+
     /// Whether a Content-Type is this media type, whatever its parameters.
     func hasMediaType(_ type: String) -> Bool {
         let isBlank: (UInt8) -> Bool = { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }

@@ -12,14 +12,20 @@ struct CredentialReader: Sendable {
     let authenticator: Authenticator
     let vaults: VaultDirectory
 
+    /// - Parameter path: the endpoint's, for which the vault may want one kind of credentials.
     /// - Throws: `unauthorized`, or `forbidden` where the vault's `auth_mode` does not take this kind of credentials.
-    func caller(of request: Request, accepting credentials: Endpoint.Credentials) async throws -> Caller {
+    func caller(
+        of request: Request,
+        from address: String?,
+        accepting credentials: Endpoint.Credentials,
+        at path: String
+    ) async throws -> Caller {
         guard let field = request.headers[.authorization] else {
             throw PosternError(.unauthorized, "the request has no Authorization field")
         }
         if let key = field.credentials(of: "bearer") {
-            let caller = try await authenticator.authenticate(key: Secret(key))
-            if credentials == .keyOrLogin { try await check(caller, allows: [.apiKey, .both]) }
+            let caller = try await authenticator.authenticate(key: Secret(key), from: address)
+            if credentials == .keyOrLogin { try await check(caller, allows: [.apiKey, .both], at: path) }
             return caller
         }
         if credentials == .keyOrLogin, let basic = field.credentials(of: "basic") {
@@ -27,18 +33,27 @@ struct CredentialReader: Sendable {
                 let colon = text.firstIndex(of: ":")
             else { throw PosternError(.unauthorized, "the Basic credentials cannot be read") }
             let caller = try await authenticator.authenticate(
-                username: String(text[..<colon]), password: Secret(String(text[text.index(after: colon)...])))
-            try await check(caller, allows: [.smtp, .both])
+                username: String(text[..<colon]), password: Secret(String(text[text.index(after: colon)...])),
+                from: address)
+            try await check(caller, allows: [.smtp, .both], at: path)
             return caller
         }
         throw PosternError(.unauthorized, "this kind of Authorization is not taken here")
     }
 
-    private func check(_ caller: Caller, allows modes: [AuthMode]) async throws {
-        let mode = try await vaults.snapshot(of: caller.vault).settings.require(Settings.authMode)
+    /// A key that a provider's client shows in its own way.
+    func caller(key: Secret<String>, from address: String?, at path: String) async throws -> Caller {
+        let caller = try await authenticator.authenticate(key: key, from: address)
+        try await check(caller, allows: [.apiKey, .both], at: path)
+        return caller
+    }
+
+    private func check(_ caller: Caller, allows modes: [AuthMode], at path: String) async throws {
+        let mode = try await vaults.snapshot(of: caller.vault).settings.require(Settings.authMode).mode(for: path)
         guard modes.contains(mode) else {
             throw PosternError(
-                .forbidden, "the vault's auth_mode is \(mode.rawValue), which does not take these credentials",
+                .forbidden,
+                "the vault's auth_mode for \(path) is \(mode.rawValue), which does not take these credentials",
                 fix: "Use the other kind of credentials, or change the setting auth_mode.")
         }
     }

@@ -12,6 +12,8 @@ package import MailerQREST
 package import Model
 import NIOCore
 package import Outbox
+import Providers
+package import Rates
 package import SQL
 import Store
 package import Vaults
@@ -49,6 +51,7 @@ package struct HTTPAPI: Sendable {
         package let callers: CallerDirectory
         package let authenticator: Authenticator
         package let gate: Gate
+        package let limiter: RateLimiter
         package let readiness: Readiness
         package let signal: OutboxSignal
         package let clock: any WallClock
@@ -63,7 +66,7 @@ package struct HTTPAPI: Sendable {
 
         package init(
             pipeline: SendPipeline, database: any SQLDatabase, vaults: VaultDirectory, callers: CallerDirectory,
-            authenticator: Authenticator, gate: Gate, readiness: Readiness, signal: OutboxSignal,
+            authenticator: Authenticator, gate: Gate, limiter: RateLimiter, readiness: Readiness, signal: OutboxSignal,
             clock: any WallClock, ids: IdentifierGenerator, metrics: @escaping @Sendable () -> [UInt8],
             broker: QueueHealth? = nil, mailerq: MailerQProxy? = nil,
             preview: MailerQPreview? = nil
@@ -74,6 +77,7 @@ package struct HTTPAPI: Sendable {
             self.callers = callers
             self.authenticator = authenticator
             self.gate = gate
+            self.limiter = limiter
             self.readiness = readiness
             self.signal = signal
             self.clock = clock
@@ -112,7 +116,10 @@ package struct HTTPAPI: Sendable {
 
     package func router() -> Router<APIContext> {
         let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
-        router.middlewares.add(RequestGuard(documentation: "\(configuration.publicURL)/docs/errors", ids: services.ids))
+        let providers = configuration.isGatewayEnabled ? ProviderDoor.apis : []
+        router.middlewares.add(
+            RequestGuard(
+                documentation: "\(configuration.publicURL)/docs/errors", ids: services.ids, providers: providers))
         var methods: [String: [HTTPRequest.Method]] = [:]
         for open in openPaths {
             methods[open.path] = [.get]
@@ -120,12 +127,31 @@ package struct HTTPAPI: Sendable {
         }
         let credentials = CredentialReader(authenticator: services.authenticator, vaults: services.vaults)
         let gate = services.gate
+        let clock = services.clock
+        let ids = services.ids
         for endpoint in endpoints where configuration.isGatewayEnabled || !endpoint.isGateway {
             if !endpoint.isRest { methods[endpoint.path, default: []].append(endpoint.method) }
             router.on(RouterPath(endpoint.routerPath), method: endpoint.method) { request, context in
-                let caller = try await credentials.caller(of: request, accepting: endpoint.credentials)
+                let caller = try await credentials.caller(
+                    of: request, from: context.remoteAddress, accepting: endpoint.credentials, at: endpoint.path)
                 try gate.authorize(caller, endpoint.action, in: caller.vault)
-                return try await endpoint.handle(Call(request: request, context: context, caller: caller))
+                return try await endpoint.handle(
+                    Call(request: request, context: context, caller: caller, clock: clock, ids: ids))
+            }
+        }
+        let door = ProviderDoor(credentials: credentials, gate: gate) { [services] in
+            ProviderServices(
+                pipeline: services.pipeline, messages: MessageRepository(database: services.database),
+                vaults: services.vaults, limiter: services.limiter, clock: clock)
+        }
+        for api in providers {
+            for operation in api.operations {
+                let path = api.base + operation.path
+                let method = HTTPRequest.Method(rawValue: operation.method) ?? .post
+                methods[path, default: []].append(method)
+                router.on(RouterPath(path), method: method) { request, context in
+                    try await door.answer(request, context, api, operation)
+                }
             }
         }
         for (path, known) in methods { Self.refuseOtherMethods(than: known, at: path, in: router) }
@@ -170,7 +196,9 @@ package struct HTTPAPI: Sendable {
             ).endpoints
             + MailerQController(proxy: services.mailerq).endpoints
             + AlertController(alerts: AlertRepository(database: services.database)).endpoints
-            + MeController().endpoints
+            + AuditController(audit: AuditRepository(database: services.database)).endpoints
+            + SecretController(vaults: services.vaults).endpoints
+            + MeController(limiter: services.limiter, vaults: services.vaults).endpoints
     }
 
     /// Paths that need no credentials: they show nothing of any vault.

@@ -37,6 +37,7 @@ struct MessageController: Sendable {
         var query = Query(call.request)
         var search = MessageQuery(limit: query.limit())
         search.caller = query.text("caller")
+        search.callerPrefix = call.caller.labelPrefix
         search.recipient = query.text("recipient")
         search.since = query.time("since")
         search.until = query.time("until")
@@ -60,7 +61,7 @@ struct MessageController: Sendable {
     }
 
     @Sendable private func show(_ call: Call) async throws -> Response {
-        let id = try call.id(MessageKind.self)
+        let id = try await id(call)
         guard let message = try await messages.find(id, in: call.vault),
             let payload = try await messages.payload(of: id, in: call.vault)
         else { throw Self.missing }
@@ -81,7 +82,7 @@ struct MessageController: Sendable {
     }
 
     @Sendable private func events(_ call: Call) async throws -> Response {
-        let id = try call.id(MessageKind.self)
+        let id = try await id(call)
         guard try await messages.find(id, in: call.vault) != nil else { throw Self.missing }
         let events = try await messages.events(of: id, in: call.vault)
         return .json { writer in
@@ -97,7 +98,7 @@ struct MessageController: Sendable {
 
     /// What MailerQ would be given: what shadow mode kept from it, and what goes the next time.
     @Sendable private func mailerq(_ call: Call) async throws -> Response {
-        let id = try call.id(MessageKind.self)
+        let id = try await id(call)
         guard let bytes = try await preview?.document(for: id, in: call.vault) else { throw Self.missing }
         return Response(
             status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-store"],
@@ -105,7 +106,7 @@ struct MessageController: Sendable {
     }
 
     @Sendable private func raw(_ call: Call) async throws -> Response {
-        let id = try call.id(MessageKind.self)
+        let id = try await id(call)
         guard let bytes = try await payloads.message(id, in: call.vault) else { throw Self.missing }
         return Response(
             status: .ok,
@@ -117,7 +118,7 @@ struct MessageController: Sendable {
     }
 
     @Sendable private func cancel(_ call: Call) async throws -> Response {
-        let id = try call.id(MessageKind.self)
+        let id = try await id(call)
         let event = event(.cancelled, by: call)
         guard let (message, moved) = try await messages.cancel(id, in: call.vault, event: event) else {
             throw Self.missing
@@ -134,7 +135,7 @@ struct MessageController: Sendable {
     }
 
     @Sendable private func retry(_ call: Call) async throws -> Response {
-        let id = try call.id(MessageKind.self)
+        let id = try await id(call)
         let event = event(.retried, by: call)
         let deadline = clock.now().adding(seconds: lifetime)
         guard let (message, moved) = try await messages.retry(id, in: call.vault, event: event, deadline: deadline)
@@ -146,6 +147,17 @@ struct MessageController: Sendable {
         }
         signal.announce()
         return Self.one(message)
+    }
+
+    /// The message that the path names, if the caller may see it.
+    private func id(_ call: Call) async throws -> MessageID {
+        let id = try call.id(MessageKind.self)
+        guard call.caller.labelPrefix != nil else { return id }
+        guard let message = try await messages.find(id, in: call.vault), call.caller.sees(label: message.callerLabel)
+        else {
+            throw Self.missing
+        }
+        return id
     }
 
     private func event(_ type: EventType, by call: Call) -> MessageEvent {

@@ -5,6 +5,7 @@ import Hummingbird
 import Logging
 import Metrics
 import Model
+import Providers
 import SQL
 import Store
 
@@ -13,6 +14,8 @@ struct RequestGuard: RouterMiddleware {
 
     let documentation: String
     let ids: IdentifierGenerator
+    /// Below their paths, errors take the provider's form.
+    let providers: [any ProviderAPI]
 
     func handle(
         _ request: Request,
@@ -30,8 +33,7 @@ struct RequestGuard: RouterMiddleware {
                 context.logger.error(
                     "a request failed", metadata: ["error": "\(error)", "request_id": "\(context.requestID)"])
             }
-            response = .problem(
-                problem, requestID: context.requestID, docs: "\(documentation)#\(problem.code.rawValue)")
+            response = refusal(problem, request, context)
             if let allow = (error as? HTTPError)?.headers[.allow] { response.headers[.allow] = allow }
         }
         response.headers[.requestID] = context.requestID
@@ -44,6 +46,18 @@ struct RequestGuard: RouterMiddleware {
                 ("status", String(response.status.code)),
             ]
         ).increment()
+        return response
+    }
+
+    private func refusal(_ problem: PosternError, _ request: Request, _ context: APIContext) -> Response {
+        let path = request.uri.path
+        guard let provider = providers.first(where: { path.isPath(at: $0.base) }) else {
+            return .problem(
+                problem, requestID: context.requestID, docs: "\(documentation)#\(problem.code.rawValue)")
+        }
+        var response = Response(provider.refusal(problem, requestID: context.requestID, path: path))
+        if let seconds = problem.retryAfter { response.headers[.retryAfter] = String(seconds) }
+        if let rate = problem.rate { response.headers.show(rate) }
         return response
     }
 
@@ -73,6 +87,15 @@ struct RequestGuard: RouterMiddleware {
             return PosternError(.validationFailed, error.body ?? "the request cannot be understood")
         default: return PosternError(.internalError, "an unexpected error happened")
         }
+    }
+}
+
+extension String {
+    /// Whether this is the path, or one below it.
+    fileprivate func isPath(at base: String) -> Bool {
+        guard utf8.starts(with: base.utf8) else { return false }
+        let rest = utf8.dropFirst(base.utf8.count)
+        return rest.isEmpty || rest.first == UInt8(ascii: "/")
     }
 }
 

@@ -58,7 +58,7 @@ extension Response {
                         writer.object { writer in
                             writer.member("pointer", problem.pointer)
                             writer.member("message", problem.message)
-                            writer.member("code", problem.message.hasPrefix("unknown ") ? "unknown_field" : "invalid")
+                            writer.member("code", Self.code(of: problem, error))
                         }
                     }
                 }
@@ -66,11 +66,39 @@ extension Response {
         }
         var headers: HTTPFields = [.contentType: "application/problem+json; charset=utf-8", .cacheControl: "no-store"]
         if let seconds = error.retryAfter { headers[.retryAfter] = String(seconds) }
+        if let rate = error.rate { headers.show(rate) }
         if error.code == .unauthorized { headers[.wwwAuthenticate] = "Bearer realm=\"postern\"" }
         return Response(
             status: HTTPResponse.Status(code: error.code.entry.httpStatus), headers: headers,
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: writer.bytes)))
     }
+}
+
+extension Response {
+    private static func code(of problem: JSONProblem, _ error: PosternError) -> String {
+        if error.code == .unsupportedFeature { return "unsupported" }
+        return problem.message.hasPrefix("unknown ") ? "unknown_field" : "invalid"
+    }
+}
+
+extension HTTPFields {
+    /// What is left of a limit: the fields of draft-ietf-httpapi-ratelimit-headers, and the three older ones that clients know.
+    mutating func show(_ rate: RateStatus) {
+        let window = 3600
+        self[.rateLimitPolicy] = "\"\(rate.name)\";q=\(rate.limit.perHour);w=\(window)"
+        self[.rateLimit] = "\"\(rate.name)\";r=\(rate.remaining);t=\(rate.resetSeconds)"
+        self[.rateLimitLimit] = String(rate.limit.perHour)
+        self[.rateLimitRemaining] = String(rate.remaining)
+        self[.rateLimitReset] = String(rate.resetSeconds)
+    }
+}
+
+extension HTTPField.Name {
+    fileprivate static let rateLimit = HTTPField.Name("RateLimit")!
+    fileprivate static let rateLimitPolicy = HTTPField.Name("RateLimit-Policy")!
+    fileprivate static let rateLimitLimit = HTTPField.Name("RateLimit-Limit")!
+    fileprivate static let rateLimitRemaining = HTTPField.Name("RateLimit-Remaining")!
+    fileprivate static let rateLimitReset = HTTPField.Name("RateLimit-Reset")!
 }
 
 extension JSONWriter {

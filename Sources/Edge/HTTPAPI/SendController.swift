@@ -1,5 +1,6 @@
 // Handing mail in: `/v1/send`, `/v1/map`, `/v1/messages`.
 
+import Dialects
 import Gate
 import HTTPTypes
 import Hummingbird
@@ -13,10 +14,6 @@ import Sealing
 
 struct SendController: Sendable {
     let pipeline: SendPipeline
-
-    private enum Dialect: String, CaseIterable {
-        case canonical, simple, mime
-    }
 
     var endpoints: [Endpoint] {
         var endpoints = [
@@ -45,21 +42,32 @@ struct SendController: Sendable {
             idempotency: key.map { IdempotencyKey(key: $0, digest: digest) })
         var response = Response.json(receipt.json, status: .accepted)
         if receipt.isReplay { response.headers[.idempotencyReplayed] = "true" }
+        if let rate = receipt.rate { response.headers.show(rate) }
         return response
     }
 
     private func map(_ call: Call, _ dialect: Dialect) async throws -> Response {
         let (submission, _) = try await submission(call, dialect, isDigestNeeded: false)
-        let mapped = try await pipeline.map(submission, by: call.caller)
+        let messages = try await pipeline.map(submission, by: call.caller)
+        let envelopes = messages.flatMap(\.envelopes)
         return .json { writer in
             writer.object { writer in
                 writer.name("envelopes")
                 writer.array { writer in
-                    for envelope in mapped.envelopes {
-                        envelope.write(to: &writer, showsRaw: mapped.envelopes.count == 1)
+                    for envelope in envelopes { envelope.write(to: &writer, showsRaw: envelopes.count == 1) }
+                }
+                // For each envelope, where each of its fields came from.
+                writer.name("origins")
+                writer.array { writer in
+                    for origins in messages.flatMap(\.origins) { origins.write(to: &writer) }
+                }
+                writer.member("send_at", messages[0].sendAt)
+                writer.name("metadata")
+                writer.object { writer in
+                    for (name, value) in messages[0].metadata.sorted(by: { $0.key < $1.key }) {
+                        writer.member(name, value)
                     }
                 }
-                writer.member("send_at", mapped.sendAt)
             }
         }
     }
@@ -69,16 +77,22 @@ struct SendController: Sendable {
         _ dialect: Dialect,
         isDigestNeeded: Bool
     ) async throws -> (Submission, digest: [UInt8]) {
-        let limit = pipeline.configuration.limits.messageBytes
+        let limits = pipeline.configuration.limits
         if dialect == .mime {
-            let raw = try await raw(call, upTo: limit)
+            let raw = try await raw(call, upTo: limits.messageBytes)
             return (.mime(raw), isDigestNeeded ? raw.digest : [])
         }
         var query = Query(call.request)
         try query.finish()
-        // Base64 makes attachments a third longer; JSON escapes may add to that.
-        let (value, bytes) = try await call.document(upTo: limit / 2 * 3 + 1_048_576)
-        let submission: Submission = dialect == .canonical ? .canonical(value) : .simple(value)
+        let submission: Submission
+        let bytes: ByteBuffer
+        if dialect.native == nil {
+            let (value, body) = try await call.document(upTo: limits.submissionBytes)
+            (submission, bytes) = (dialect == .canonical ? .canonical(value) : .simple(value), body)
+        } else {
+            let (payload, body) = try await call.payload(upTo: limits.submissionBytes)
+            (submission, bytes) = (.native(dialect, payload), body)
+        }
         let digest =
             isDigestNeeded ? Digest.sha256(Array("\(dialect.rawValue)\0".utf8) + Array(bytes.readableBytesView)) : []
         return (submission, digest)
