@@ -96,6 +96,7 @@ let package = Package(
         .target(name: "CRabbitMQShims", dependencies: ["CRabbitMQ"], path: "Sources/Wire/CRabbitMQShims"),
         target("JSON", .wire),
         target("MIME", .wire),
+        target("Forms", .wire),
         target("SMTP", .wire, [nioCore]),
         target("SMTPServer", .wire, ["SMTP", nioCore, nioPosix, nioTLS, nioSSL, logging, lifecycle]),
         target("SMTPClient", .wire, ["SMTP", nioCore, nioPosix, nioTLS, nioSSL, logging]),
@@ -117,14 +118,20 @@ let package = Package(
         // Core
         target("Model", .core, ["JSON", "MIME"]),
         target("Store", .core, ["JSON", "MIME", "Model", "SQL", crypto]),
-        target("Gate", .core, ["Model", "Sealing", "SQL", "Store"]),
+        target("Gate", .core, ["JSON", "Model", "Sealing", "SQL", "Store", logging]),
         target("Events", .core, ["AMQP", "JSON", "MailerQ", "Model", "SQL", "Store", logging, metrics]),
         target("Vaults", .core, ["JSON", "MIME", "Model", "Sealing", "SQL", "Store"]),
-        target("Mapping", .core, ["JSON", "MIME", "Model", "Sealing"]),
+        target("Mapping", .core, ["Forms", "JSON", "MIME", "Model", "Sealing"]),
+        target("Dialects", .core, ["Forms", "JSON", "MIME", "Mapping", "Model"]),
         target("Policy", .core, ["MIME", "Model"]),
+        target("Rates", .core, ["MIME", "Model", "SQL", "Store", logging, lifecycle]),
+        target("Runaway", .core, ["MIME", "Mapping", "Model", "Rates", "SQL", "Store", crypto, logging, lifecycle]),
         target(
             "Outbox", .core,
-            ["Gate", "JSON", "MIME", "Mapping", "Model", "Policy", "Sealing", "SQL", "Store", "Vaults", metrics]),
+            [
+                "Dialects", "Gate", "JSON", "MIME", "Mapping", "Model", "Policy", "Rates", "Runaway", "Sealing", "SQL",
+                "Store", "Vaults", metrics,
+            ]),
         target(
             "Delivery", .core,
             [
@@ -146,6 +153,12 @@ let package = Package(
 
         // Edge
         target(
+            "Providers", .edge,
+            [
+                "Dialects", "Forms", "Gate", "JSON", "MIME", "Mapping", "Model", "Outbox", "Rates", "Sealing", "Store",
+                "Vaults", crypto,
+            ]),
+        target(
             "Environment", .edge,
             [
                 "AMQP", "JSON", "MIME", "MailerQREST", "Model", "Sealing", "WebClient",
@@ -154,9 +167,9 @@ let package = Package(
         target(
             "HTTPAPI", .edge,
             [
-                "Alerts", "Broker", "Delivery", "Gate", "JSON", "MIME", "MailerQREST", "Mapping", "Model", "Outbox",
-                "SQL",
-                "Sealing", "Store", "Vaults", "WebClient", hummingbird, hummingbirdCore, httpTypes, logging, metrics,
+                "Alerts", "Broker", "Delivery", "Dialects", "Forms", "Gate", "JSON", "MIME", "MailerQREST", "Mapping",
+                "Model", "Outbox", "Providers", "Rates", "SQL", "Sealing", "Store", "Vaults", "WebClient", hummingbird,
+                hummingbirdCore, httpTypes, logging, metrics,
                 nioCore,
             ],
             resources: [.embedInCode("openapi.json")]),
@@ -173,7 +186,7 @@ let package = Package(
             dependencies: [
                 "AMQP", "Alerts", "Broker", "CGlibcShims", "Commands", "Delivery", "Events", "Gate", "HTTPAPI", "JSON",
                 "MIME", "MailerQ", "MailerQREST", "Mapping", "Model", "Outbox",
-                "Policy", "RabbitMQManagement", "WebClient", "Prometheus",
+                "Policy", "Rates", "Runaway", "RabbitMQManagement", "WebClient", "Prometheus",
                 "SMTP", "SMTPDoor", "SMTPServer", "SMTPClient", "PostgreSQL", "SQL", "SQLite", "Sealing", "Environment",
                 "Store", "Vaults",
                 hummingbird,
@@ -198,9 +211,8 @@ let package = Package(
         .target(
             name: "CoreTestSupport",
             dependencies: [
-                "Gate", "JSON", "MIME", "Mapping", "Model", "Outbox", "Policy", "PostgreSQL", "SQL", "SQLite",
-                "Sealing",
-                "Store", "TestSupport", "Vaults", logging,
+                "Gate", "JSON", "MIME", "Mapping", "Model", "Outbox", "Policy", "PostgreSQL", "Rates", "Runaway", "SQL",
+                "SQLite", "Sealing", "Store", "TestSupport", "Vaults", logging,
             ],
             path: "Tests/CoreTestSupport",
             swiftSettings: settings
@@ -224,6 +236,7 @@ let package = Package(
             ]),
         tests("PostgreSQL", ["CPQ", "SQL", "TestSupport", logging]),
         tests("Events", ["AMQP", "CoreTestSupport", "JSON", "MailerQ", "Model", "SQL", "Store", logging]),
+        tests("Forms"),
         tests("SQL"),
         tests("SQLite", ["SQL", "TestSupport"]),
         tests("Sealing"),
@@ -231,13 +244,33 @@ let package = Package(
         tests(
             "Store",
             ["CoreTestSupport", "JSON", "MIME", "Model", "SQL", "Sealing", "TestSupport", "Vaults"]),
-        tests("Gate", ["CoreTestSupport", "JSON", "Model", "SQL", "Sealing", "Store"]),
+        tests("Gate", ["CoreTestSupport", "JSON", "Model", "SQL", "Sealing", "Store", logging]),
         tests("Vaults", ["CoreTestSupport", "JSON", "Model", "SQL", "Sealing", "Store", "TestSupport"]),
         tests("Mapping", ["JSON", "MIME", "Model", "TestSupport"], hasFixtures: true),
         tests("Policy", ["MIME", "Model"]),
+        tests("Dialects", ["Forms", "JSON", "MIME", "Mapping", "Model", "TestSupport"], hasFixtures: true),
+        tests(
+            "Rates",
+            ["CoreTestSupport", "MIME", "Model", "SQL", "Store", "TestSupport", logging, lifecycle, lifecycleTestKit]),
+        tests(
+            "Runaway",
+            [
+                "CoreTestSupport", "MIME", "Mapping", "Model", "Rates", "SQL", "Store", "TestSupport", logging,
+                lifecycle,
+                lifecycleTestKit,
+            ]),
+        tests(
+            "Providers",
+            [
+                "CoreTestSupport", "Dialects", "Forms", "JSON", "Mapping", "Model", "Outbox", "Rates", "SQL", "Sealing",
+                "Store", "TestSupport", logging,
+            ], hasFixtures: true),
         tests(
             "Outbox",
-            ["CoreTestSupport", "Gate", "JSON", "MIME", "Mapping", "Model", "Policy", "SQL", "Store", "Vaults"]),
+            [
+                "CoreTestSupport", "Dialects", "Gate", "JSON", "MIME", "Mapping", "Model", "Policy", "SQL", "Store",
+                "Vaults",
+            ]),
         tests(
             "Delivery",
             [
@@ -249,7 +282,7 @@ let package = Package(
             "HTTPAPI",
             [
                 "Alerts", "Broker", "CoreTestSupport", "Gate", "MailerQREST", "WebClient", "WebTestSupport", "JSON",
-                "MIME", "Model", "Outbox", "SQL", "Sealing", "Store", "Vaults",
+                "MIME", "Model", "Outbox", "Providers", "Rates", "SQL", "Sealing", "Store", "Vaults",
                 hummingbird,
                 httpTypes, logging, nioCore, nioEmbedded,
             ]),

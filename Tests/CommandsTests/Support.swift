@@ -15,7 +15,8 @@ struct Postern: AsyncParsableCommand {
         commandName: "postern",
         subcommands: [
             SendCommand.self, KeyCommand.self, SMTPUserCommand.self, MessageCommand.self, SettingsCommand.self,
-            PoolCommand.self, QueueCommand.self, MailerQCommand.self, AlertCommand.self,
+            PoolCommand.self, SecretsCommand.self, AuditCommand.self, QueueCommand.self, MailerQCommand.self,
+            AlertCommand.self,
         ])
 }
 

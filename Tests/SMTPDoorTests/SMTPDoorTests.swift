@@ -21,8 +21,8 @@ struct SMTPDoorTests {
     @Test("a right login is let in as its user, and a wrong one is not told why")
     func signIn() async throws {
         try await withOpenDoor { door in
-            let caller = try #require(await door.signIn())
-            #expect(caller.label == "printer")
+            let session = try #require(await door.signIn())
+            #expect(session.caller.label == "printer")
             #expect(await door.refusal(password: "wrong") == .badCredentials)
             #expect(await door.refusal(username: "nobody") == .badCredentials)
             #expect(await door.refusal(password: [0xFF, 0xFE]) == .badCredentials)
@@ -59,8 +59,8 @@ struct SMTPDoorTests {
         ] as [(String, UInt16?)])
     func sender(address: String, code: UInt16?) async throws {
         try await withOpenDoor { door in
-            let caller = try #require(await door.signIn())
-            let reply = door.door.mail(SMTPReversePath(address: address), connection: door.connection(caller))
+            let session = try #require(await door.signIn())
+            let reply = door.door.mail(SMTPReversePath(address: address), connection: door.connection(session))
             #expect(reply?.code == code)
             #expect(reply?.enhanced?.category == code.map { $0 / 100 })
         }
@@ -69,11 +69,11 @@ struct SMTPDoorTests {
     @Test("a session whose login was deleted begins no further message")
     func deletedLogin() async throws {
         try await withOpenDoor { door in
-            let caller = try #require(await door.signIn())
+            let session = try #require(await door.signIn())
             let path = SMTPReversePath(address: "ann@example.com")
-            #expect(door.door.mail(path, connection: door.connection(caller)) == nil)
+            #expect(door.door.mail(path, connection: door.connection(session)) == nil)
             try await door.house.callers.deleteUser(door.user.id, in: door.house.vault.id)
-            #expect(door.door.mail(path, connection: door.connection(caller))?.code == 530)
+            #expect(door.door.mail(path, connection: door.connection(session))?.code == 530)
             #expect(door.door.mail(path, connection: door.connection(nil))?.code == 530)
         }
     }
@@ -161,11 +161,11 @@ private struct OpenSMTPDoor {
         (user, password) = (made.user, made.password.reveal())
     }
 
-    func connection(_ caller: Caller?) -> SMTPConnectionInfo {
+    func connection(_ session: SignIn?) -> SMTPConnectionInfo {
         SMTPConnectionInfo(
             id: 1, remoteAddress: "192.0.2.7", remotePort: 4711, localPort: 2587, isTLS: true,
             hello: "client.example.org",
-            isESMTP: true, identity: caller)
+            isESMTP: true, identity: session)
     }
 
     func transaction(_ recipients: [String]) -> SMTPTransaction {
@@ -180,11 +180,11 @@ private struct OpenSMTPDoor {
             connection: connection(nil))
     }
 
-    func signIn() async -> Caller? {
+    func signIn() async -> SignIn? {
         guard case .accepted(let identity) = await authenticate(user.username, Array(password.utf8), "") else {
             return nil
         }
-        return identity as? Caller
+        return identity as? SignIn
     }
 
     func refusal(
@@ -201,9 +201,9 @@ private struct OpenSMTPDoor {
     func refusal(password: String) async -> SMTPReply? { await refusal(password: Array(password.utf8)) }
 
     func submit(_ message: String, to recipients: [String] = ["bob@example.org"]) async -> SMTPReply {
-        let caller = await signIn()
+        let session = await signIn()
         return await door.message(
-            transaction(recipients), data: ByteBuffer(string: message), connection: connection(caller))
+            transaction(recipients), data: ByteBuffer(string: message), connection: connection(session))
     }
 }
 

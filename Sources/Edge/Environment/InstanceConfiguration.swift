@@ -37,7 +37,7 @@ package struct InstanceConfiguration: Sendable {
 
     package var dataDirectory: String
     package var database: Database
-    package var masterKey: String?
+    package var masterKey: Secret<String>?
     package var masterKeyFile: String
     package var hostname: String?
     package var http: HTTP
@@ -69,7 +69,7 @@ package struct InstanceConfiguration: Sendable {
         let data = source.text(.dataDirectory) ?? "data"
         dataDirectory = data
         database = Self.database(&source, data)
-        masterKey = source.text(.masterKey)
+        masterKey = source.text(.masterKey).map(Secret.init)
         masterKeyFile = source.text(.masterKeyFile) ?? "\(data)/master.key"
         if masterKey != nil, source.text(.masterKeyFile) != nil {
             source.problem("POSTERN_MASTER_KEY and POSTERN_MASTER_KEY_FILE are both set; keep one of them")

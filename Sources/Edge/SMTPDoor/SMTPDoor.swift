@@ -36,13 +36,14 @@ package struct SMTPDoor: SMTPServerDelegate {
             let password = String(validating: attempt.password, as: UTF8.self)
         else { return .refused(.badCredentials) }
         do {
-            let caller = try await authenticator.authenticate(username: attempt.username, password: Secret(password))
+            let signIn = try await authenticator.signIn(
+                username: attempt.username, password: Secret(password), from: connection.remoteAddress)
             // Reading the settings now means that MAIL, which cannot wait, finds them in memory.
-            let settings = try await vaults.snapshot(of: caller.vault).settings
+            let settings = try await vaults.snapshot(of: signIn.caller.vault).settings
             guard try settings.require(Settings.inboundSMTPEnabled) else {
                 throw PosternError(.forbidden, "the vault does not take mail by SMTP")
             }
-            return .accepted(identity: caller)
+            return .accepted(identity: signIn)
         } catch {
             let error = PosternError(describing: error)
             logger.info(
@@ -57,9 +58,7 @@ package struct SMTPDoor: SMTPServerDelegate {
     }
 
     package func mail(_ reversePath: SMTPReversePath, connection: SMTPConnectionInfo) -> SMTPReply? {
-        guard let caller = connection.identity as? Caller, authenticator.isStillValid(caller) else {
-            return SMTPReply(530, EnhancedCode(5, 7, 0), "Sign in with AUTH first, with a login that still exists")
-        }
+        guard let caller = Self.caller(connection) else { return Self.signInFirst }
         guard !reversePath.address.isEmpty else {
             return SMTPReply(550, EnhancedCode(5, 7, 1), "Give a sender's address: reports are not taken here")
         }
@@ -94,9 +93,7 @@ package struct SMTPDoor: SMTPServerDelegate {
         data: ByteBuffer,
         connection: SMTPConnectionInfo
     ) async -> SMTPReply {
-        guard let caller = connection.identity as? Caller else {
-            return SMTPReply(530, EnhancedCode(5, 7, 0), "Sign in with AUTH first")
-        }
+        guard let caller = Self.caller(connection) else { return Self.signInFirst }
         do {
             let raw = RawSubmission(
                 bytes: Array(data.readableBytesView),
@@ -130,6 +127,15 @@ package struct SMTPDoor: SMTPServerDelegate {
             metadata: ["address": "\(connection.remoteAddress)", "reason": "\(reason)"])
     }
 
+    /// Who signed in, as long as the login goes on: a session lasts longer than a decision.
+    private static func caller(_ connection: SMTPConnectionInfo) -> Caller? {
+        guard let signIn = connection.identity as? SignIn, signIn.isValid else { return nil }
+        return signIn.caller
+    }
+
+    private static let signInFirst = SMTPReply(
+        530, EnhancedCode(5, 7, 0), "Sign in with AUTH first, with a login that still exists")
+
     private static func idempotency(_ raw: RawSubmission) throws(PosternError) -> IdempotencyKey? {
         guard let key = MIMEDialect.idempotencyKey(in: raw.bytes) else { return nil }
         return IdempotencyKey(key: try IdempotencyKey.checked(key), digest: raw.digest)
@@ -137,9 +143,9 @@ package struct SMTPDoor: SMTPServerDelegate {
 
     private static func reply(to error: PosternError) -> SMTPReply {
         let (category, subject, detail) = error.code.entry.smtpEnhanced
-        return SMTPReply(
-            error.code.entry.smtpCode, EnhancedCode(category, subject, detail),
-            [error.detail.asciiLine, error.fix.asciiLine, error.code.rawValue])
+        var lines = [error.detail.asciiLine, error.fix.asciiLine, error.code.rawValue]
+        if let seconds = error.retryAfter { lines.insert("Try again in \(seconds) s", at: 1) }
+        return SMTPReply(error.code.entry.smtpCode, EnhancedCode(category, subject, detail), lines)
     }
 }
 

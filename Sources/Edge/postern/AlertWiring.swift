@@ -71,6 +71,7 @@ struct AlertWiring {
         let delivering = Set(routes.filter { $0.value.kind == .delivers }.keys)
         var probes: [AlertProbe] = [
             .database(database), .failureBacklog(repository, over: alerts.failureBacklog),
+            .runaway(RunawayRepository(database: database), clock: clock),
             .publishStalled(
                 repository, after: alerts.publishStalled, handingOver: handingOver, delivering: delivering,
                 clock: clock),

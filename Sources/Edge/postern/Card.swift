@@ -33,10 +33,14 @@ struct Card: Sendable {
         if let name = login, let text = password, await !instance.works(username: name, password: text) { login = nil }
         if key == nil {
             let request = CallerDirectory.KeyRequest(label: "quickstart", kind: .tool, scopes: .all)
-            key = try await instance.callers.issueKey(request, in: vault.id).text
+            key = try await instance.callers.issueKey(
+                request, by: nil, in: vault.id, audit: instance.audit(.keyWrite)
+            ).text
         }
         if login == nil || password == nil {
-            let made = try await instance.callers.addUser(username: nil, label: "quickstart-smtp", in: vault.id)
+            let made = try await instance.callers.addUser(
+                CallerDirectory.UserRequest(label: "quickstart-smtp"), by: nil, in: vault.id,
+                audit: instance.audit(.smtpUserWrite))
             (login, password) = (made.user.username, made.password)
         }
         guard let key, let login, let password else { throw StartError(description: "the card could not be made") }
@@ -47,7 +51,8 @@ struct Card: Sendable {
         if let vault = try await instance.vaults.all().first { return vault }
         let vault = try await instance.vaults.create(slug: "default", name: "Default")
         try await instance.vaults.change(
-            JSONObject(["allowed_sender_domains": .array([.string("example.com")])]), in: vault.id)
+            JSONObject(["allowed_sender_domains": .array([.string("example.com")])]), in: vault.id,
+            audit: instance.audit(.settingsWrite))
         return vault
     }
 
@@ -126,6 +131,15 @@ struct Card: Sendable {
 }
 
 extension Instance {
+    /// Entries for what the program itself does on its own machine.
+    fileprivate func audit(_ action: Action) -> AuditMaker {
+        { [ids, clock] resource, before, after in
+            AuditEntry(
+                id: ids.next(), at: clock.now(), actor: Actor(id: "postern", label: "postern quickstart", door: "cli"),
+                action: action.rawValue, resource: resource, before: before, after: after)
+        }
+    }
+
     fileprivate func works(key: Secret<String>) async -> Bool {
         (try? await authenticator.authenticate(key: key)) != nil
     }

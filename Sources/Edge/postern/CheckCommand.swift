@@ -2,7 +2,9 @@
 
 import ArgumentParser
 import Environment
+import JSON
 import Logging
+import Model
 import WebClient
 
 struct CheckCommand: AsyncParsableCommand {
@@ -32,9 +34,17 @@ struct CheckCommand: AsyncParsableCommand {
                 try configuration.checkExposure()
                 return "no one can sign in over a network in clear"
             },
-            Check("master key") {
-                _ = try DataDirectory.masterKey(configuration, makesOne: false)
-                return "can be read"
+            Check("master key") { try await MasterKey.look(configuration) },
+            Check("vault settings") {
+                let problems = SettingRules.problems(inInstance: configuration.settingDefaults)
+                guard problems.isEmpty else {
+                    throw StartError(
+                        description: problems.map { "\($0.pointer.dropFirst()) \($0.message)" }.joined(separator: "; "))
+                }
+                let missing = SettingRules.missing(fromInstance: configuration.settingDefaults).map(\.environmentKey)
+                return missing.isEmpty
+                    ? "all that mail needs has a value"
+                    : "no value for \(missing.joined(separator: ", ")): each vault needs its own"
             },
             Check("certificate") {
                 guard let certificate = configuration.tlsCertificate, let key = configuration.tlsKey else {

@@ -1,9 +1,7 @@
 // The instance's own folder: only its user may look inside, and only one process at a time works in it.
 
-import Environment
 import FoundationEssentials
 import Glibc
-import Sealing
 import Synchronization
 
 /// Something that keeps the start from going on, in words for a person.
@@ -65,26 +63,5 @@ final class DataDirectory: Sendable {
         guard folder >= 0 else { return }
         defer { close(folder) }
         _ = fsync(folder)
-    }
-
-    /// The master key from the configuration or its file.
-    /// - Parameter makesOne: whether a missing key is made; otherwise it is an error.
-    static func masterKey(_ configuration: InstanceConfiguration, makesOne: Bool) throws -> SealingKey {
-        if let text = configuration.masterKey { return try SealingKey(base64: text) }
-        let path = configuration.masterKeyFile
-        if FileManager.default.fileExists(atPath: path) {
-            guard let text = ConfigurationOptions.text(at: path) else {
-                throw StartError(description: "the master key file \(path) cannot be read")
-            }
-            return try SealingKey(base64: text)
-        }
-        guard makesOne else {
-            throw StartError(
-                description: "there is no master key: set POSTERN_MASTER_KEY, or make \(path) with: "
-                    + "openssl rand -base64 32 > \(path); chmod 600 \(path)")
-        }
-        let key = SealingKey.random()
-        try writePrivately(key.base64.reveal() + "\n", to: path)
-        return key
     }
 }

@@ -16,6 +16,8 @@ import NIOPosix
 import Outbox
 import Policy
 import Prometheus
+import Rates
+import Runaway
 import SMTP
 import SMTPClient
 import SMTPDoor
@@ -34,6 +36,8 @@ struct Instance: Sendable {
     let vaults: VaultDirectory
     let callers: CallerDirectory
     let authenticator: Authenticator
+    let clock: SystemClock
+    let ids: IdentifierGenerator
     let addresses = Addresses()
     /// In the order of dependence; they stop in reverse.
     let services: [any Service]
@@ -58,7 +62,7 @@ struct Instance: Sendable {
     /// - Throws: `StartError`, `SQLError`, `SealingError`.
     static func open(
         _ configuration: InstanceConfiguration,
-        masterKey: SealingKey,
+        masterKey: MasterKey,
         directory: DataDirectory,
         certificate: CertificateStore?,
         metrics: PrometheusRegistry,
@@ -80,7 +84,7 @@ struct Instance: Sendable {
         _ configuration: InstanceConfiguration,
         _ database: any SQLDatabase,
         _ process: ProcessLease,
-        _ masterKey: SealingKey,
+        _ masterKey: MasterKey,
         _ directory: DataDirectory,
         _ certificate: CertificateStore?,
         _ metrics: PrometheusRegistry,
@@ -90,15 +94,17 @@ struct Instance: Sendable {
         let ids = IdentifierGenerator(process: process.number, clock: clock)
         let hostname = configuration.hostname ?? ProcessInfo.processInfo.hostName
         let vaults = VaultDirectory(
-            database: database, masterKey: masterKey, instanceDefaults: configuration.settingDefaults, clock: clock,
+            database: database, masterKey: masterKey.key, instanceDefaults: configuration.settingDefaults, clock: clock,
             ids: ids)
-        try await vaults.verifyMasterKey()
+        try await masterKey.check(vaults)
         let outbox = OutboxRepository(database: database, owner: process.owner)
         // The lock on the data directory says that whoever held a lease before is gone. Others may work on a shared database:
         // there leases decide.
         if !database.isShared { try await outbox.releaseOthers() }
         let authenticator = Authenticator(database: database, clock: clock)
         let callers = CallerDirectory(database: database, authenticator: authenticator, clock: clock, ids: ids)
+        let limiter = RateLimiter(database: database, isShared: database.isShared, clock: clock, logger: logger)
+        let runaway = RunawayGuard(database: database, clock: clock, hostname: hostname)
         let signal = OutboxSignal { if database.isShared { database.announce(Announcement.outbox) } }
         // Mail is kept by the database: the disk under the data directory matters where that one is there as well.
         let disk = DiskSpace(
@@ -117,8 +123,8 @@ struct Instance: Sendable {
                     messageBytes: configuration.maxMessageBytes, recipients: configuration.maxRecipients),
                 hostname: hostname, lifetime: configuration.delivery.deadline,
                 isLiveSendEnabled: configuration.isLiveSendEnabled, missing: mailerQ.missing),
-            database: database, vaults: vaults, gate: Gate(), policy: .standard, disk: disk, signal: signal,
-            clock: clock, ids: ids)
+            database: database, vaults: vaults, gate: Gate(), policy: .standard, limiter: limiter, runaway: runaway,
+            disk: disk, signal: signal, clock: clock, ids: ids)
         let client = SMTPClientPool(
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
             configuration: Self.client(configuration.delivery), logger: logger)
@@ -137,6 +143,10 @@ struct Instance: Sendable {
             database: database, interval: 5,
             duty: Duty("watchdog", owner: process.owner, database: database, clock: clock), clock: clock, ids: ids,
             logger: logger)
+        let retention = Retention(
+            database: database, vaults: vaults, interval: 60,
+            duty: Duty("retention", owner: process.owner, database: database, clock: clock), clock: clock,
+            logger: logger)
         let alertDuty = StandingDuty(
             Duty("alerts", owner: process.owner, database: database, clock: clock), isSole: !database.isShared)
         let alerts = try AlertWiring(
@@ -147,10 +157,10 @@ struct Instance: Sendable {
         var services: [any Service] = [
             DatabaseService(database: database), process, SMTPClientService(pool: client),
             WebClientService(client: web),
-            UseRecorder(authenticator: authenticator, logger: logger),
+            UseRecorder(authenticator: authenticator, logger: logger), limiter, runaway,
         ]
         if let broker { services += broker.services }
-        services += [dispatcher, watchdog, alertDuty, alerts]
+        services += [dispatcher, watchdog, retention, alertDuty, alerts]
         if database.isShared {
             services.append(
                 ChangeWatcher(
@@ -168,7 +178,7 @@ struct Instance: Sendable {
                 idleTimeout: configuration.http.idleTimeout, connections: configuration.http.connections),
             services: HTTPAPI.Services(
                 pipeline: pipeline, database: database, vaults: vaults, callers: callers,
-                authenticator: authenticator, gate: Gate(),
+                authenticator: authenticator, gate: Gate(), limiter: limiter,
                 readiness: Readiness(database: database, outbox: outbox, disk: disk, broker: broker?.health),
                 signal: signal, clock: clock, ids: ids, metrics: { metrics.exposition() }, broker: broker?.health,
                 mailerq: mailerQ.proxy, preview: mailerQ.preview))
@@ -182,6 +192,8 @@ struct Instance: Sendable {
         self.vaults = vaults
         self.callers = callers
         self.authenticator = authenticator
+        self.clock = clock
+        self.ids = ids
         self.services = services
     }
 

@@ -26,7 +26,9 @@ struct Postern: AsyncParsableCommand {
                 name: "Talking to a running server",
                 subcommands: [
                     SendCommand.self, MessageCommand.self, KeyCommand.self, SMTPUserCommand.self, SettingsCommand.self,
-                    PoolCommand.self, QueueCommand.self, MailerQCommand.self, AlertCommand.self,
+                    PoolCommand.self, SecretsWithMasterCommand.self, AuditCommand.self, QueueCommand.self,
+                    MailerQCommand.self,
+                    AlertCommand.self,
                 ]),
             CommandGroup(name: "Documentation", subcommands: [ReferenceCommand.self]),
         ]

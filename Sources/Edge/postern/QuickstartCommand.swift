@@ -36,7 +36,7 @@ struct QuickstartCommand: AsyncParsableCommand {
         let directory = try DataDirectory(
             path: configuration.dataDirectory, isShared: configuration.database.isShared)
         if ConfigurationOptions.text(at: own) == nil { try DataDirectory.writePrivately(shipped, to: own) }
-        let key = try DataDirectory.masterKey(configuration, makesOne: true)
+        let key = try MasterKey(configuration, makesOne: true)
         if configuration.tlsCertificate == nil {
             let made = try CertificateStore.makeSelfSigned(in: directory.path, hostname: "postern.localhost")
             (configuration.tlsCertificate, configuration.tlsKey) = (made.certificate, made.key)

@@ -6,6 +6,7 @@ import Environment
 import Glibc
 import Logging
 import Metrics
+import Model
 import Prometheus
 import ServiceLifecycle
 import UnixSignals
@@ -30,7 +31,7 @@ struct ServeCommand: AsyncParsableCommand {
         let metrics = Startup.metrics()
         let directory = try DataDirectory(
             path: configuration.dataDirectory, isShared: configuration.database.isShared)
-        let key = try DataDirectory.masterKey(configuration, makesOne: false)
+        let key = try MasterKey(configuration)
         var certificate: CertificateStore?
         if let certificatePath = configuration.tlsCertificate, let keyPath = configuration.tlsKey {
             certificate = try CertificateStore(certificatePath: certificatePath, keyPath: keyPath, logger: logger)
@@ -38,6 +39,7 @@ struct ServeCommand: AsyncParsableCommand {
         let instance = try await Instance.open(
             configuration, masterKey: key, directory: directory, certificate: certificate, metrics: metrics,
             logger: logger)
+        Startup.lookAtDefaults(configuration, logger)
         if try await instance.vaults.all().isEmpty {
             logger.error(
                 "there is no vault yet, so nobody can sign in: run `postern quickstart` once with this configuration")
@@ -73,6 +75,15 @@ enum Startup {
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
+    /// A vault that has no value of its own refuses mail where the instance has none either.
+    static func lookAtDefaults(_ configuration: InstanceConfiguration, _ logger: Logger) {
+        let missing = SettingRules.missing(fromInstance: configuration.settingDefaults).map(\.environmentKey)
+        guard !missing.isEmpty else { return }
+        logger.warning(
+            "the instance has no value for settings that mail needs; vaults without values of their own refuse it",
+            metadata: ["unset": "\(missing.joined(separator: ", "))"])
+    }
+
     static func metrics() -> PrometheusRegistry {
         let registry = PrometheusRegistry()
         for (name, text) in [
@@ -89,6 +100,7 @@ enum Startup {
             ("postern_queue_consume_rate", "Messages a second out of a queue."),
             ("postern_queue_healthy", "Whether a queue is as it should be."),
             ("postern_mailerq_operations_total", "Operations of MailerQ's REST API that were passed on, by outcome."),
+            ("postern_retention_deleted_total", "Ended messages that were deleted after their vault's retention_days."),
             ("postern_alerts_open", "Alerts that are open now, by kind."),
             ("postern_alert_notifications_total", "Notices of alerts, by channel and outcome."),
         ] {
