@@ -34,7 +34,7 @@ test: ## Install what is missing, check, build, and run every test
 	swift build $(DEBUG) --build-tests
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory unit
-	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=30
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=20
 	@$(MAKE) --no-print-directory acceptance
 
 unit:
@@ -67,7 +67,7 @@ bench: ## Measure, beside peers in the same run
 	Benchmarks/run --postern $$(swift build $(RELEASE) --show-bin-path)/postern $(ARGS)
 
 fuzz: ## Fuzz each parser for FUZZ_SECONDS (60)
-	@for name in MIME SMTP; do FUZZ_BUILD_DIR=$(SCRATCH)/fuzz Fuzz/run $$name $(FUZZ_SECONDS) || exit 1; done
+	@for name in MIME SMTP Forms; do FUZZ_BUILD_DIR=$(SCRATCH)/fuzz Fuzz/run $$name $(FUZZ_SECONDS) || exit 1; done
 
 clean: ## Remove what was built in this clone
 	rm -rf .build data Benchmarks/.build

@@ -79,6 +79,8 @@ struct MultipartTests {
             (#"form-data; name="f"; filename="a b;c.txt""#, "a b;c.txt"),
             (#"form-data; name="f"; filename="say \"hi\".txt""#, #"say "hi".txt"#),
             (#"form-data; name="f"; filename="say %22hi%22 100%.txt""#, #"say "hi" 100%.txt"#),
+            ("form-data; name=\"f\"; filename=\"a%22\u{301}b.txt\"", "a\"\u{301}b.txt"),
+            (#"form-data; name="f"; filename*=utf-8''%2522.txt"#, "%22.txt"),
             (#"form-data; name="f"; filename="C:\temp\a\\b.txt""#, #"C:\temp\a\b.txt"#),
             (#"form-data; name="f"; filename="Rechnung März.pdf""#, "Rechnung März.pdf"),
             ("form-data;name=f;filename=a.txt ; x=y;", "a.txt"),

@@ -78,3 +78,13 @@ struct UrlencodedTests {
         #expect(form.values("a").count == 3)
     }
 }
+
+@Suite("Names of form fields")
+struct FormNameTests {
+    @Test("two names that only look alike are two fields")
+    func alike() {
+        let form = Form([FormField("\u{E9}", "1"), FormField("e\u{301}", "2")])
+        #expect(form.names.count == 2)
+        #expect(form.texts("\u{E9}") == ["1"] && form.texts("e\u{301}") == ["2"])
+    }
+}

@@ -35,14 +35,16 @@ package struct Form: Sendable {
     /// Each name once, in the order of its first field.
     package let names: [String]
     /// A thousand look-ups in a thousand fields stay linear.
-    private let places: [String: [Int]]
+    private let places: [[UInt8]: [Int]]
 
     package init(_ fields: [FormField]) {
         var names: [String] = []
-        var places: [String: [Int]] = [:]
+        var places: [[UInt8]: [Int]] = [:]
         for (place, field) in fields.enumerated() {
-            if places[field.name] == nil { names.append(field.name) }
-            places[field.name, default: []].append(place)
+            // Names are bytes: two that only look alike are two.
+            let key = Array(field.name.utf8)
+            if places[key] == nil { names.append(field.name) }
+            places[key, default: []].append(place)
         }
         self.fields = fields
         self.names = names
@@ -50,11 +52,13 @@ package struct Form: Sendable {
     }
 
     /// All fields of a name, in order.
-    package func values(_ name: String) -> [FormField.Value] { (places[name] ?? []).map { fields[$0].value } }
+    package func values(_ name: String) -> [FormField.Value] {
+        (places[Array(name.utf8)] ?? []).map { fields[$0].value }
+    }
 
     /// The first text of a name.
     package func text(_ name: String) -> String? {
-        for place in places[name] ?? [] {
+        for place in places[Array(name.utf8)] ?? [] {
             if case .text(let text) = fields[place].value { return text }
         }
         return nil

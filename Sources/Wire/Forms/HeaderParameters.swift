@@ -63,7 +63,8 @@ struct HeaderParameters {
         parameters = plain.merging(extended) { _, extended in extended }
     }
 
-    /// Only a quote and a backslash are ever escaped: browsers and old clients write Windows paths as they are.
+    /// Only a quote and a backslash are ever escaped: browsers and old clients write Windows paths as they are. Browsers write
+    /// a quote as %22 (HTML, multipart form data); line breaks stay as they are written.
     private static func quoted(
         _ field: ArraySlice<UInt8>,
         after quote: Int,
@@ -86,6 +87,9 @@ struct HeaderParameters {
             {
                 byte = field[index]
                 index += 1
+            } else if byte == UInt8(ascii: "%"), field[index...].starts(with: "22".utf8) {
+                byte = UInt8(ascii: "\"")
+                index += 2
             }
             value.append(byte)
         }

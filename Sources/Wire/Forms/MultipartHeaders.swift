@@ -50,8 +50,8 @@ struct MultipartHeaders {
         guard encoding == nil || ["7bit", "8bit", "binary"].contains(encoding) else {
             throw failure("a part has a Content-Transfer-Encoding, which RFC 7578 section 4.7 does not allow")
         }
-        self.name = Self.unescaped(name)
-        filename = disposition["filename"].map(Self.unescaped)
+        self.name = name
+        filename = disposition["filename"]
         guard (filename?.utf8.count ?? 0) <= limits.filenameBytes else {
             throw FormError(.tooLarge, "a file name has more than \(limits.filenameBytes) bytes", offset: offset)
         }
@@ -71,11 +71,5 @@ struct MultipartHeaders {
             throw failure("a text field is not in UTF-8")
         }
         return false
-    }
-
-    /// Browsers write a quote of a name as %22 (HTML, multipart form data); line breaks stay as they are written.
-    private static func unescaped(_ text: String) -> String {
-        guard text.utf8.contains(UInt8(ascii: "%")) else { return text }
-        return text.split(separator: "%22", omittingEmptySubsequences: false).joined(separator: "\"")
     }
 }
