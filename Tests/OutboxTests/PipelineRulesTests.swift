@@ -156,4 +156,72 @@ struct PipelineRulesTests {
             try await expect(nil, house.pipeline(), plain(), by: house.caller)
         }
     }
+
+    @Test("whoever sends again passes what a new message passes", arguments: TestEngine.all)
+    func retry(_ engine: TestEngine) async throws {
+        let limited = settings(["key_send_rate_limit": .integer(1)])
+        try await withHouse(engine, settings: limited) { house in
+            let pipeline = house.pipeline()
+            let messages = MessageRepository(database: house.database)
+            let message = try await pipeline.submit(plain(), by: house.caller, through: .http).entries[0].id
+            func event(_ type: EventType) -> MessageEvent {
+                MessageEvent(id: house.ids.next(), type: type, at: house.clock.now())
+            }
+            _ = try await messages.cancel(message, in: house.vault.id, event: event(.cancelled))
+            func attempt(by caller: Caller) async throws -> ErrorCode? {
+                do throws(PosternError) {
+                    let result = try await pipeline.retry(message, by: caller, event: event(.retried))
+                    return result?.moved == true ? nil : .conflict
+                } catch {
+                    return error.code
+                }
+            }
+            #expect(try await attempt(by: house.caller) == .rateLimited)
+            func other() -> Caller {
+                Caller(
+                    vault: house.vault.id, identity: .key(house.ids.next()), label: "other", scopes: [.send, .admin])
+            }
+            var narrow = other()
+            narrow.senderDomains = [try #require(DomainPattern("other.test"))]
+            #expect(try await attempt(by: narrow) == .senderDomainNotAllowed)
+            var reader = other()
+            reader.isReadOnly = true
+            #expect(try await attempt(by: reader) == .forbidden)
+            try await house.vaults.change(
+                JSONObject(["agent_send_requires_approval": .bool(true)]), in: house.vault.id)
+            var agent = other()
+            agent.agent = house.ids.next()
+            #expect(try await attempt(by: agent) == .approvalRequired)
+            #expect(try await attempt(by: other()) == nil)
+            // What did not move took nothing: it is on its way already, and in nobody's hand.
+            #expect(try await messages.find(message, in: house.vault.id)?.status == .queued)
+        }
+    }
+
+    @Test("a finished message is sent again by its own author's domain, and by its route's scope")
+    func retryFinished() async throws {
+        let live = settings(["route": .string("mailerq")])
+        try await withHouse(settings: live) { house in
+            let pipeline = house.pipeline()
+            let raw = RawSubmission(
+                bytes: Array("From: Ann <ann@example.com>\r\nTo: bob@example.net\r\n\r\nHi\r\n".utf8), sender: nil,
+                recipients: [], trace: .init(hello: nil, address: nil, protocolName: "HTTP", hasCheckedLines: false))
+            let message = try await pipeline.submit(.mime(raw), by: house.caller, through: .http).entries[0].id
+            func event(_ type: EventType) -> MessageEvent {
+                MessageEvent(id: house.ids.next(), type: type, at: house.clock.now())
+            }
+            _ = try await MessageRepository(database: house.database).cancel(
+                message, in: house.vault.id, event: event(.cancelled))
+            let narrow = Caller(
+                vault: house.vault.id, identity: .key(house.ids.next()), label: "k", scopes: [.send, .admin])
+            do throws(PosternError) {
+                _ = try await pipeline.retry(message, by: narrow, event: event(.retried))
+                Issue.record("sent again")
+            } catch {
+                #expect(error.code == .forbidden && error.fix.contains("amqp"))
+            }
+            let result = try await pipeline.retry(message, by: house.caller, event: event(.retried))
+            #expect(result?.moved == true)
+        }
+    }
 }

@@ -34,17 +34,20 @@ extension SendPipeline {
         }
         var context = context
         var messages: [MappedMessage] = []
+        var recipients = 0
         for message in try native.read(payload, context) {
             if !messages.isEmpty { context = context.next() }
+            // Before the message is built: what nobody will send needs no building.
+            recipients += message.recipientCount
+            guard recipients <= configuration.limits.recipients else {
+                throw PosternError(
+                    .tooManyRecipients,
+                    "more than \(configuration.limits.recipients) recipients, and no more are allowed")
+            }
             messages.append(try message.mapped(context))
         }
         guard !messages.isEmpty else {
             throw PosternError(.validationFailed, "the payload holds no message")
-        }
-        let recipients = messages.reduce(0) { $0 + $1.envelopes.count }
-        guard recipients <= configuration.limits.recipients else {
-            throw PosternError(
-                .tooManyRecipients, "\(recipients) recipients, and \(configuration.limits.recipients) are allowed")
         }
         return messages
     }

@@ -20,10 +20,18 @@ extension SendPipeline {
 
     /// The scopes that a route needs beside `send` (seed 000 §08).
     func authorize(_ caller: Caller, _ route: RouteName) throws(PosternError) {
+        let action: Action
         switch route {
-        case .mailerq: try gate.authorize(caller, .routeMailerQ, in: caller.vault)
-        case .mailerqHTTP: try gate.authorize(caller, .routeMailerQHTTP, in: caller.vault)
-        case .shadow, .smarthost: break
+        case .mailerq: action = .routeMailerQ
+        case .mailerqHTTP: action = .routeMailerQHTTP
+        case .shadow, .smarthost: return
+        }
+        do throws(PosternError) {
+            try gate.authorize(caller, action, in: caller.vault)
+        } catch {
+            throw PosternError(
+                error.code, "the vault's route is \(route.rawValue), which \(caller.label) has no scope for",
+                fix: error.fix)
         }
     }
 
@@ -89,7 +97,8 @@ extension SendPipeline {
         case .mailerq, .mailerqHTTP:
             if let missing = configuration.missing[route] {
                 throw PosternError(
-                    .settingUnset, "the route \(route.rawValue) needs \(missing), which this instance lacks")
+                    .settingUnset, "the route \(route.rawValue) needs \(missing), which this instance lacks",
+                    fix: "The operator sets \(missing) and starts again; or choose another route for the vault.")
             }
         }
         return route

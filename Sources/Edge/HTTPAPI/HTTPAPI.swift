@@ -179,9 +179,8 @@ package struct HTTPAPI: Sendable {
         return SendController(pipeline: services.pipeline).endpoints
             + MessageController(
                 messages: MessageRepository(database: services.database),
-                payloads: Payloads(database: services.database), preview: services.preview, signal: services.signal,
-                clock: clock, ids: ids,
-                lifetime: services.pipeline.configuration.lifetime
+                payloads: Payloads(database: services.database), preview: services.preview,
+                pipeline: services.pipeline, clock: clock, ids: ids
             ).endpoints
             + KeyController(callers: services.callers, clock: clock).endpoints
             + SMTPUserController(callers: services.callers).endpoints
@@ -198,7 +197,7 @@ package struct HTTPAPI: Sendable {
             + AlertController(alerts: AlertRepository(database: services.database)).endpoints
             + AuditController(audit: AuditRepository(database: services.database)).endpoints
             + SecretController(vaults: services.vaults).endpoints
-            + MeController(limiter: services.limiter, vaults: services.vaults).endpoints
+            + MeController(limiter: services.limiter, vaults: services.vaults, callers: services.callers).endpoints
     }
 
     /// Paths that need no credentials: they show nothing of any vault.

@@ -15,11 +15,9 @@ struct MessageController: Sendable {
     let payloads: Payloads
     /// `nil` where this instance has nothing to do with MailerQ.
     let preview: MailerQPreview?
-    let signal: OutboxSignal
+    let pipeline: SendPipeline
     let clock: any WallClock
     let ids: IdentifierGenerator
-    /// Seconds that a message gets when it is sent again.
-    let lifetime: Double
 
     var endpoints: [Endpoint] {
         [
@@ -137,15 +135,14 @@ struct MessageController: Sendable {
     @Sendable private func retry(_ call: Call) async throws -> Response {
         let id = try await id(call)
         let event = event(.retried, by: call)
-        let deadline = clock.now().adding(seconds: lifetime)
-        guard let (message, moved) = try await messages.retry(id, in: call.vault, event: event, deadline: deadline)
-        else { throw Self.missing }
+        guard let (message, moved) = try await pipeline.retry(id, by: call.caller, event: event) else {
+            throw Self.missing
+        }
         guard moved else {
             throw PosternError(
                 .conflict, "the message is \(message.status.rawValue), and cannot be sent again",
                 fix: "Only what is queued, bounced, failed, expired or cancelled can be; submit a new message instead.")
         }
-        signal.announce()
         return Self.one(message)
     }
 
