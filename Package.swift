@@ -123,7 +123,7 @@ let package = Package(
         target("Vaults", .core, ["JSON", "MIME", "Model", "Sealing", "SQL", "Store"]),
         target("Mapping", .core, ["Forms", "JSON", "MIME", "Model", "Sealing"]),
         target("Dialects", .core, ["Forms", "JSON", "MIME", "Mapping", "Model"]),
-        target("Policy", .core, ["MIME", "Model"]),
+        target("Policy", .core, ["MIME", "Mapping", "Model"]),
         target("Rates", .core, ["MIME", "Model", "SQL", "Store", logging, lifecycle]),
         target("Runaway", .core, ["MIME", "Mapping", "Model", "Rates", "SQL", "Store", crypto, logging, lifecycle]),
         target(

@@ -116,4 +116,28 @@ struct SenderDomainRuleTests {
         #expect(error?.code == .conflict)
         #expect(throws: Never.self) { try Policy(rules: []).judge([envelope(sender: "a@evil.com")], context) }
     }
+
+    @Test(
+        "the address that the vault's strategy gives does not bind a narrower key; any other of its domain does",
+        arguments: [
+            ("fixed", "bounces@acme.com", true), ("fixed", "ceo@acme.com", false),
+            ("fixed", "bounces+x@acme.com", false),
+            ("verp", "bounces+ann=example.net@acme.com", true), ("verp", "bounces+bob=example.net@acme.com", false),
+            ("verp", "bounces@acme.com", false), ("verp", "ceo@acme.com", false), ("from", "bounces@acme.com", false),
+        ])
+    func strategies(_ strategy: String, _ sender: String, _ passes: Bool) throws {
+        let domains = try ["acme.com", "other.test"].map { try #require(DomainPattern($0)) }
+        let context = PolicyContext(
+            caller: Caller(
+                vault: vault, identity: .key(KeyID(stored: "key_0000000000000000")), label: "robot", scopes: .send,
+                senderDomains: [domains[1]]),
+            settings: SettingsSnapshot(
+                vault: [
+                    "allowed_sender_domains": domains,
+                    "default_envelope_strategy": try EnvelopeStrategy(environment: strategy),
+                    "envelope_address": try EmailAddress(parsing: "bounces@acme.com"),
+                ], instance: [:]))
+        let error = refusal([try envelope(sender: sender, from: "me@other.test")], context)
+        #expect(error?.code == (passes ? nil : .senderDomainNotAllowed))
+    }
 }

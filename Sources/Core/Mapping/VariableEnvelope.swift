@@ -1,16 +1,15 @@
 // Variable envelope return paths (VERP): a sender of its own for each recipient, so that any bounce says whom it is about.
 
-import MIME
-import Model
+package import MIME
 import Sealing
 
-enum VariableEnvelope {
+package enum VariableEnvelope {
     /// RFC 5321 §4.5.3.1.1, in octets.
     private static let localPartLimit = 64
 
     /// `bounces@acme.com` for `jane@example.org` is `bounces+jane=example.org@acme.com`. Where that is too long, or the recipient's
     /// local part has to be quoted, a digest of the recipient's address stands in its place.
-    static func address(_ base: EmailAddress, for recipient: EmailAddress) -> EmailAddress {
+    package static func address(_ base: EmailAddress, for recipient: EmailAddress) -> EmailAddress {
         let readable = "\(base.localPart)+\(recipient.localPart)=\(recipient.asciiDomain)"
         if readable.utf8.count <= localPartLimit,
             let address = try? EmailAddress(localPart: readable, domain: base.domain),

@@ -1,13 +1,14 @@
 // A vault sends from its own domains only: the envelope's sender and the From header both have to be of one.
 
 package import MIME
+import Mapping
 package import Model
 
 package struct SenderDomainRule: PolicyRule {
     package init() {}
 
     package func judge(_ envelope: Envelope, _ context: PolicyContext) throws(PosternError) {
-        try check(envelope.sender, as: "the envelope's sender", context, isVaults: isVaults(envelope.sender, context))
+        try check(envelope.sender, as: "the envelope's sender", context, isVaults: isVaults(envelope, context))
         if envelope.content.from.address != envelope.sender {
             try check(envelope.content.from.address, as: "the From address", context)
         }
@@ -36,12 +37,15 @@ package struct SenderDomainRule: PolicyRule {
         }
     }
 
-    /// Whether the address is what `default_envelope_strategy` gives.
-    private func isVaults(_ sender: EmailAddress, _ context: PolicyContext) -> Bool {
-        guard context.caller.senderDomains != nil, context.settings.value(Settings.defaultEnvelopeStrategy) != .from
-        else {
+    /// Whether the envelope's sender is what `default_envelope_strategy` gives for this very recipient.
+    private func isVaults(_ envelope: Envelope, _ context: PolicyContext) -> Bool {
+        guard context.caller.senderDomains != nil, let address = context.settings.value(Settings.envelopeAddress) else {
             return false
         }
-        return context.settings.value(Settings.envelopeAddress)?.asciiDomain == sender.asciiDomain
+        switch context.settings.value(Settings.defaultEnvelopeStrategy) {
+        case .fixed: return envelope.sender == address
+        case .verp: return envelope.sender == VariableEnvelope.address(address, for: envelope.recipient)
+        case .from, nil: return false
+        }
     }
 }
