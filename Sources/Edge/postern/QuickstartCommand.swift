@@ -46,6 +46,7 @@ struct QuickstartCommand: AsyncParsableCommand {
         let instance = try await Instance.open(
             configuration, masterKey: key, directory: directory, certificate: certificate, metrics: metrics,
             logger: logger)
+        Startup.lookAtDefaults(configuration, logger)
         let path = "\(directory.path)/quickstart.json"
         let card = try await Card.prepare(instance, kept: ConfigurationOptions.text(at: path))
         try await Startup.run(instance.services + [CardPrinter(card: card, instance: instance, path: path)], logger)

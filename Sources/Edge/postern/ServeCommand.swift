@@ -57,6 +57,7 @@ enum Startup {
         postern_tune_allocator(4)
         // Databases, keys and cards are for this user only, wherever they are.
         umask(0o077)
+        forbidCoreFiles()
         raiseFileLimit()
         let level = Logger.Level(rawValue: configuration.logLevel) ?? .info
         LoggingSystem.bootstrap { label in
@@ -65,6 +66,12 @@ enum Startup {
             return handler
         }
         return Logger(label: "postern")
+    }
+
+    /// The memory of this process holds the master key and callers' passwords: a crash must not write it to a file.
+    private static func forbidCoreFiles() {
+        var none = rlimit(rlim_cur: 0, rlim_max: 0)
+        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
     }
 
     /// A connection is a file. The usual soft limit of 1,024 is for programs that use select(2).
