@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.cli import Cli
 from harness.mailerq import StandIn
 from harness.peers import Peer
 from harness.postern import Postern
@@ -116,6 +117,12 @@ def shadow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postern]:
     with Postern(tmp_path_factory.mktemp("shadow")) as postern:
         yield postern
         finish(postern)
+
+
+@pytest.fixture
+def cli(shadow: Postern, tmp_path: Path) -> Cli:
+    """The command line with the card's key, in an empty directory."""
+    return Cli(shadow, tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from openapi_spec_validator import validate
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+DIALECTS = ("canonical", "simple", "mime", "sendy", "odoo", "ses", "sendgrid", "mailgun", "postmark", "resend")
 EXPECTED = {
     ("post", "/v1/send"), ("post", "/v1/messages"), ("get", "/v1/messages"), ("get", "/v1/messages/{id}"),
     ("get", "/v1/messages/{id}/events"), ("get", "/v1/messages/{id}/raw"), ("post", "/v1/messages/{id}/cancel"),
@@ -22,7 +23,12 @@ EXPECTED = {
     ("post", "/v1/ip-pools"), ("delete", "/v1/ip-pools/{id}"), ("get", "/v1/me"), ("get", "/healthz"),
     ("get", "/readyz"), ("get", "/metrics"), ("get", "/openapi.json"), ("get", "/v1/queues"),
     ("post", "/v1/queues/failure/drain"), ("post", "/v1/queues/failure/requeue"), ("get", "/v1/mailerq/{path}"),
-    ("post", "/v1/mailerq/{path}"), ("get", "/v1/alerts"),
+    ("post", "/v1/mailerq/{path}"), ("get", "/v1/alerts"), ("get", "/v1/audit"), ("get", "/v1/secrets"),
+    ("put", "/v1/secrets/{name}"), ("get", "/v1/settings/{key}"), ("patch", "/v1/ip-pools/{id}"),
+    ("patch", "/v1/keys/{id}"), ("patch", "/v1/smtp-users/{id}"), ("post", "/ses/"),
+    ("post", "/ses/v2/email/outbound-emails"), ("post", "/sendgrid/v3/mail/send"),
+    ("post", "/mailgun/v3/{domain}/messages"), ("post", "/postmark/email"), ("post", "/resend/emails"),
+    *(("post", f"/v1/{verb}/{dialect}") for verb in ("send", "map") for dialect in DIALECTS),
 }  # fmt: skip
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -49,16 +55,35 @@ def test_every_described_route_is_there(shadow: Postern, document: dict[str, Any
     ids = things(shadow)
     for path, item in document["paths"].items():
         # Which of MailerQ's operations are there is for test_queues.py to see.
-        for method in METHODS & item.keys() if "{path}" not in path else ():
-            real = path.replace("{dialect}", "simple")
+        for method in METHODS & item.keys() if is_ours(path) and "{path}" not in path else ():
             if method == "get":
-                answer = shadow.api("GET", with_id(real, ids))
+                answer = shadow.api("GET", with_id(path, ids))
                 assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:300]}"
             else:
                 # A body that nothing takes: the route answers, and does nothing.
-                answer = shadow.api(method.upper(), real.replace("{id}", "none_0000000000000000"), json={"no": "such"})
+                real = path.replace("{id}", "none_0000000000000000").replace("{name}", "no_such_thing")
+                answer = shadow.api(method.upper(), real, json={"no": "such"})
                 assert answer.status_code in (400, 404, 415, 422), f"{method} {path}: {answer.status_code}"
-                assert "{id}" in path or answer.status_code != 404, f"{method} {path} is not there"
+                assert "{" in path or answer.status_code != 404, f"{method} {path} is not there"
+
+
+def test_every_described_path_of_a_provider_is_there_and_wants_a_key(shadow: Postern, document: dict[str, Any]) -> None:
+    seen = 0
+    for path, item in document["paths"].items():
+        for method in METHODS & item.keys() if not is_ours(path) else ():
+            real = path.replace("{domain}", "example.com").replace("{id}", "none_0000000000000000")
+            answer = shadow.api(method.upper(), real, headers={"Authorization": ""})
+            assert answer.status_code in (401, 403), f"{method} {path}: {answer.status_code} {answer.text[:300]}"
+            seen += 1
+    assert seen > 15
+    for base in ("/ses/v2", "/sendgrid", "/mailgun", "/postmark", "/resend"):
+        answer = shadow.api("POST", f"{base}/nothing/here")
+        assert answer.status_code == 404, f"{base}: {answer.status_code}"
+        assert "problem+json" not in answer.headers["Content-Type"], f"{base} refuses in the provider's own form"
+
+
+def is_ours(path: str) -> bool:
+    return path.startswith(("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/"))
 
 
 def things(shadow: Postern) -> dict[str, str]:
@@ -76,6 +101,7 @@ def things(shadow: Postern) -> dict[str, str]:
 
 def with_id(path: str, ids: dict[str, str]) -> str:
     """`/v1/keys/{id}` with the id of a key."""
+    path = path.replace("{key}", "default_priority")
     return path.replace("{id}", ids[path.split("/")[2]]) if "{id}" in path else path
 
 
@@ -90,9 +116,24 @@ def test_answers_have_the_shape_that_is_described(shadow: Postern, document: dic
     check(document, "post", "/v1/messages", accepted)
     ids = things(shadow)
     for path in ("/v1/messages", "/v1/messages/{id}", "/v1/messages/{id}/events", "/v1/keys", "/v1/keys/{id}",
-                 "/v1/smtp-users", "/v1/smtp-users/{id}", "/v1/settings", "/v1/ip-pools", "/v1/ip-pools/{id}", "/v1/me",
-                 "/healthz", "/readyz"):  # fmt: skip
+                 "/v1/smtp-users", "/v1/smtp-users/{id}", "/v1/settings", "/v1/settings/{key}", "/v1/ip-pools",
+                 "/v1/ip-pools/{id}", "/v1/me", "/v1/audit", "/v1/secrets", "/healthz", "/readyz"):  # fmt: skip
         check(document, "get", path, shadow.api("GET", with_id(path, ids)))
+    check(document, "post", "/v1/map/simple", shadow.api("POST", "/v1/map/simple", json=body))
+    check(document, "patch", "/v1/settings", shadow.api("PATCH", "/v1/settings", json={"default_tags": ["a"]}))
+    secret = shadow.api("PUT", "/v1/secrets/described", json={"value": "x"})
+    check(document, "put", "/v1/secrets/{name}", secret)
+    turned = shadow.api("POST", f"/v1/keys/{ids['keys']}/rotate", json={"overlap_seconds": 60})
+    check(document, "post", "/v1/keys/{id}/rotate", turned)
+    limited = {"label": "limited", "scopes": ["send"], "send_rate_limit": 1}
+    narrow = shadow.as_key(shadow.call("POST", "/v1/keys", expect=201, json=limited)["key"])
+    for status in (202, 429):
+        answer = narrow.api("POST", "/v1/messages", json=body)
+        assert answer.status_code == status
+        check(document, "post", "/v1/messages", answer)
+        missing = [name for name in rate_fields(document, "/v1/messages", answer) if name not in answer.headers]
+        assert not missing, f"{status} without {missing}"
+    check(document, "get", "/v1/me", narrow.api("GET", "/v1/me"))
     check(document, "post", "/v1/messages", shadow.api("POST", "/v1/messages", json={**body, "colour": "red"}))
     check(document, "get", "/v1/messages", shadow.api("GET", "/v1/messages", headers={"Authorization": ""}))
 
@@ -114,3 +155,10 @@ def check(document: dict[str, Any], method: str, path: str, answer: Any) -> None
     validator = OAS31Validator({"$ref": f"postern:openapi#/{pointer}"}, registry=registry)
     errors = list(validator.iter_errors(answer.json()))
     assert not errors, f"{where}: {[(list(error.absolute_path), error.message) for error in errors]}"
+
+
+def rate_fields(document: dict[str, Any], path: str, answer: Any) -> list[str]:
+    """The fields about rates that are described for the answer."""
+    name = document["paths"][path]["post"]["responses"][str(answer.status_code)]["$ref"].rpartition("/")[2]
+    described = document["components"]["responses"][name]["headers"]
+    return [name for name in described if name.startswith("RateLimit") or name == "Retry-After"]
