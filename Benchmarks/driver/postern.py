@@ -76,8 +76,16 @@ class Postern:
 
     def get(self, path):
         """The JSON answer to one authorised GET."""
+        return self._ask("GET", path)
+
+    def patch(self, path, document):
+        """The JSON answer to one authorised PATCH."""
+        return self._ask("PATCH", path, json.dumps(document).encode())
+
+    def _ask(self, method, path, body=None):
+        headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.http_port}{path}", headers={"Authorization": f"Bearer {self.api_key}"}
+            f"http://127.0.0.1:{self.http_port}{path}", data=body, headers=headers, method=method
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.load(response)

@@ -102,6 +102,33 @@ def http(bench):
         yield from report.compared("HTTP accept, durable", ours, peer, goal_ratio=0.6)
 
 
+#: Each kind of limit, far above what a run sends, so that all of them are counted and none is hit.
+LIMITS = {
+    "send_rate_limit": 1_000_000_000,
+    "key_send_rate_limit": 1_000_000_000,
+    "domain_send_rate_limit": 1_000_000_000,
+    "approve_over_rate_threshold": 1_000_000_000,
+    "auto_reply_limit": 1_000,
+}
+
+
+def rules(bench):
+    """HTTP accept with every limit set, beside the same without any; and with the guard against repetitions too."""
+    sizes = bench.sizes
+    plain, limited, guarded = (
+        bench.postern(f"rules-{number}", name)
+        for number, name in enumerate(["no limits", "all limits", "limits and repeat_limit"])
+    )
+    with running(plain, limited, guarded) as servers:
+        limited.patch("/v1/settings", LIMITS)
+        guarded.patch("/v1/settings", LIMITS | {"repeat_limit": 1_000_000})
+        bench.say("HTTP accept with limits, with limits and repeat_limit, and without any, by turns")
+        run = lambda server: bench.load.http(server, sizes.messages, sizes.sessions, sizes.size)
+        without, with_limits, with_guard = pairs.measure(servers, run, bench)
+        yield from report.compared("HTTP accept, all limits set", with_limits, without, goal_ratio=0.9)
+        yield from report.compared("HTTP accept, limits and repeat_limit", with_guard, without, goal_ratio=0.9)
+
+
 def memory(bench):
     """Memory at rest, after load, and of connections that do nothing."""
     count = bench.sizes.idle_connections
@@ -264,6 +291,7 @@ def _in_company(stage, goal="—"):
 ALL = {
     "smtp": smtp,
     "http": http,
+    "rules": rules,
     "memory": memory,
     "log": log,
     "relay": _in_company(relay, goal="≥ 0.5 ×"),
