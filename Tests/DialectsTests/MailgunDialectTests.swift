@@ -65,7 +65,8 @@ struct MailgunDialectTests {
         for fields in [
             [everyone, FormField("html", large)], [everyone, FormField(name: "attachment", value: file)],
             [one, FormField("html", String(repeating: "%recipient.a%", count: 1000))],
-            [one] + (0..<600).map { FormField("v:\($0)", "%recipient.a%") },
+            [one] + (0..<45).map { FormField("v:\($0)", String(repeating: "%recipient.a%", count: 10)) },
+            [everyone, FormField("h:X-A", String(large.prefix(900)))], [everyone, FormField("v:a", large)],
         ] {
             let error = #expect(throws: PosternError.self) {
                 try MailgunDialect.read(
@@ -73,6 +74,84 @@ struct MailgunDialectTests {
             }
             #expect(error?.code == .messageTooLarge)
         }
+    }
+
+    @Test("one address more than a submission may have is refused before anything is made of the texts")
+    func tooManyRecipients() throws {
+        func fields(_ count: Int) -> [FormField] {
+            minimal + (0..<count).map { FormField("to", "u\($0)@receiver.test") } + [
+                FormField("recipient-variables", #"{"u0@receiver.test":{"a":"b"}}"#)
+            ]
+        }
+        #expect(try read(fields(1000)).count == 1000)
+        // The text would be a problem for every recipient but the first.
+        let error = #expect(throws: PosternError.self) {
+            try read(fields(1001) + [FormField("html", "%recipient.a%")])
+        }
+        #expect(error?.code == .tooManyRecipients)
+    }
+
+    @Test("what a batch has in common is read once, however many it is for")
+    func sharedTexts() throws {
+        // Looked at anew for every recipient, this is a hundred megabytes.
+        let text = String(repeating: "% ", count: 50_000)
+        func seconds(_ recipients: Int) throws -> Double {
+            let addresses = (0..<recipients).map { "u\($0)@receiver.test" }.joined(separator: ",")
+            let fields = [
+                FormField("to", addresses), FormField("html", text),
+                FormField("recipient-variables", #"{"u0@receiver.test":{"a":"b"}}"#),
+            ]
+            let start = ContinuousClock.now
+            let messages = try read(minimal + fields)
+            #expect(messages.count == recipients && messages.allSatisfy { $0.html?.value == text })
+            return (ContinuousClock.now - start) / .seconds(1)
+        }
+        _ = try seconds(2)
+        let (few, many) = (try seconds(10), try seconds(1000))
+        #expect(many < max(few, 0.05) * 20, "\(few) s, and \(many) s")
+    }
+
+    @Test("the same variable, several ones and none at their places, for each recipient")
+    func places() throws {
+        let messages = try read(
+            minimal + [
+                FormField("to", "a@example.com, b@example.com"),
+                FormField("html", "%recipient.x%%recipient.y%, %recipient.x% 100% %recipient.y"),
+                FormField(
+                    "recipient-variables",
+                    """
+                    {"a@example.com":{"x":"1","y":"%recipient.x%"},"b@example.com":{"x":"é","y":""}}
+                    """),
+            ])
+        #expect(
+            messages.map { $0.html?.value } == [
+                "1%recipient.x%, 1 100% %recipient.y", "é, é 100% %recipient.y",
+            ])
+    }
+
+    @Test("header fields and custom data beyond what a message may have are one problem each, for a whole batch")
+    func tooManyFields() throws {
+        let error = #expect(throws: PosternError.self) {
+            try read(
+                minimal + [
+                    FormField("to", "a@example.com, b@example.com"),
+                    FormField("recipient-variables", #"{"a@example.com":{"a":"b"}}"#),
+                ] + (0..<60).flatMap { [FormField("h:X-\($0)", "x"), FormField("v:\($0)", "x")] })
+        }
+        #expect(error?.problems.map(\.pointer) == ["h:X-52", "v:50"])
+    }
+
+    @Test(
+        "files without a type have the one that their name tells",
+        arguments: [
+            ("a.pdf", "application/pdf"), ("A.JPG", "image/jpeg"), ("a.md", "text/markdown"),
+            ("a", "application/octet-stream"),
+        ])
+    func fileTypes(_ name: String, _ type: String) throws {
+        let file = FormField.Value.file(filename: name, contentType: nil, bytes: [1])
+        let messages = try read(
+            minimal + [FormField("to", "a@example.com"), FormField(name: "attachment", value: file)])
+        #expect(messages.first?.attachments.map(\.value.contentType) == [type])
     }
 
     @Test("a body of refused placeholders is one problem for each name, not for each place")

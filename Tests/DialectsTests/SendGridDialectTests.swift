@@ -43,6 +43,65 @@ struct SendGridDialectTests {
         #expect(error?.code == .messageTooLarge)
     }
 
+    @Test(
+        "as many header fields as a message may have, and more are one problem and not read",
+        arguments: [
+            (50, []), (52, ["/headers"]), (20_000, ["/headers"]),
+        ])
+    func headers(_ count: Int, _ problems: [String]) throws {
+        guard case .object(var object) = try document(personalizations: 1) else { return }
+        var headers = JSONObject(["Message-ID": .string("<1@example.com>")])
+        // Every second one could not be a field.
+        for index in 0..<count {
+            headers[problems.isEmpty || index % 2 == 0 ? "X-\(index)" : "X \(index)"] = .string("x")
+        }
+        object["headers"] = .object(headers)
+        guard problems.isEmpty else {
+            let error = #expect(throws: PosternError.self) { try read(.json(.object(object))) }
+            #expect(error?.problems.map(\.pointer) == problems)
+            return
+        }
+        let message = try #require(try read(.json(.object(object))).first)
+        #expect(message.headers.count == count && message.messageID?.value == "<1@example.com>")
+    }
+
+    @Test("a personalization's fields take the place of the document's, whatever their case")
+    func ownHeaders() throws {
+        let payload = try JSONParser.parse(
+            """
+            {"personalizations":[{"to":[{"email":"a@example.com"}],"headers":{"x-b":"own","X-D":"own"}}],
+             "from":{"email":"b@example.com"},"subject":"x","content":[{"type":"text/plain","value":"x"}],
+             "headers":{"X-A":"common","X-B":"common","X-C":"common"}}
+            """)
+        let headers = try #require(try read(.json(payload)).first).headers.map(\.value)
+        #expect(headers.map { "\($0.name) \($0.value)" } == ["X-A common", "X-C common", "x-b own", "X-D own"])
+    }
+
+    @Test("files beyond what a message may have are one problem, and none is decoded")
+    func attachments() throws {
+        guard case .object(var object) = try document(personalizations: 2) else { return }
+        let file = JSONValue.object(JSONObject(["content": .string("%"), "filename": .string("f")]))
+        object["attachments"] = .array(Array(repeating: file, count: 101))
+        let error = #expect(throws: PosternError.self) { try read(.json(.object(object))) }
+        #expect(error?.problems.map(\.pointer) == ["/attachments"])
+    }
+
+    @Test("files that messages share are checked once: what is wrong with one is one problem")
+    func sharedAttachments() throws {
+        guard case .object(var object) = try document(personalizations: 2) else { return }
+        func files(_ type: String) -> JSONValue {
+            let file = JSONObject([
+                "content": .string("QUJD"), "filename": .string("f"), "type": .string(type),
+            ])
+            return .array([.object(file)])
+        }
+        object["attachments"] = files("text/plain")
+        #expect(try read(.json(.object(object))).allSatisfy(\.hasCheckedAttachments))
+        object["attachments"] = files("no type")
+        let error = #expect(throws: PosternError.self) { try read(.json(.object(object))) }
+        #expect(error?.problems.map(\.pointer) == ["/attachments/0"])
+    }
+
     @Test("a form is not SendGrid's payload")
     func form() {
         let error = #expect(throws: PosternError.self) { try read(.form(Form([FormField("to", "a@example.com")]))) }

@@ -21,7 +21,20 @@ struct PostmarkAPITests {
         let based = known.map { $0.split(separator: " ").joined(separator: " /postmark") }
         #expect(Set(paths) == Set(known + based))
         #expect(paths.count == Set(paths).count)
-        #expect(Set(PostmarkAPI.all.map(\.settingsBase)) == ["/postmark"])
+    }
+
+    @Test("auth_mode has one entry for an operation, however its path is written")
+    func settingsPaths() throws {
+        for api in PostmarkAPI.all {
+            for operation in api.operations {
+                let path = api.base + operation.path
+                let twin = path.hasPrefix("/postmark/") ? path : "/postmark" + path
+                #expect(api.settingsBase + operation.path == twin)
+            }
+        }
+        let modes = try AuthModes(environment: "both,/postmark/email=smtp")
+        let alias = try #require(PostmarkAPI.all.first { $0.base == "/email" })
+        #expect(alias.operations.map { modes.mode(for: alias.settingsBase + $0.path) }.allSatisfy { $0 == .smtp })
     }
 
     @Test("a key is the server token, and an empty one is none")
@@ -129,6 +142,43 @@ struct PostmarkAPITests {
             await #expect(throws: PosternError.self) {
                 try await PostmarkSending.one(.post("/email", body: "[]"), house.caller, house.services())
             }
+        }
+    }
+
+    @Test("a batch takes any key that one email may have, and one that none may have is refused as a whole")
+    func batchKeys() async throws {
+        try await withHouse { house in
+            let message = #"{"From":"a@example.com","To":"b@r.test","TextBody":"x"}"#
+            func send(_ key: String) async throws -> ProviderAnswer {
+                try await PostmarkSending.batch(
+                    .post("/email/batch", headers: [("idempotency-key", key)], body: "[\(message),\(message)]"),
+                    house.caller, house.services())
+            }
+            let longest = String(repeating: "k", count: 256)
+            for _ in 0..<2 {
+                let numbers = try await send(longest).numbers
+                #expect(numbers == [0, 0])
+            }
+            #expect(try await house.database.count("smtp_relay_logs") == 2, "the repeat is the same messages")
+            let refused = await #expect(throws: PosternError.self) { try await send(longest + "k") }
+            #expect(refused?.code == .validationFailed)
+        }
+    }
+
+    @Test("no key of a single email meets a part of a batch")
+    func partsOfTheirOwn() async throws {
+        try await withHouse { house in
+            let message = #"{"From":"a@example.com","To":"b@r.test","TextBody":"x"}"#
+            _ = try await PostmarkSending.batch(
+                .post("/email/batch", headers: [("idempotency-key", "a")], body: "[\(message),\(message)]"),
+                house.caller, house.services())
+            for key in ["a", "a#0", "a#1"] {
+                let answer = try await PostmarkSending.one(
+                    .post("/email", headers: [("idempotency-key", key)], body: message), house.caller,
+                    house.services())
+                #expect(try answer.object["ErrorCode"] == .integer(0), "\(key)")
+            }
+            #expect(try await house.database.count("smtp_relay_logs") == 5)
         }
     }
 

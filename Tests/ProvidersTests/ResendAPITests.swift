@@ -154,6 +154,27 @@ struct ResendAPITests {
         }
     }
 
+    @Test("a permissive batch takes any key that one email may have, and no other")
+    func permissiveKeys() async throws {
+        try await withHouse { house in
+            func send(_ key: String) async throws -> ProviderAnswer {
+                let headers = [("x-batch-validation", "permissive"), ("idempotency-key", key)]
+                return try await ResendSending.batch(
+                    .post("/resend/emails/batch", headers: headers, body: "[\(Self.email),\(Self.email)]"),
+                    house.caller, house.services())
+            }
+            let longest = String(repeating: "k", count: 256)
+            for _ in 0..<2 {
+                let answer = try await send(longest).object
+                #expect((answer["data"]?.arrayValue?.count, answer["errors"]) == (2, .array([])))
+            }
+            #expect(try await house.database.count("smtp_relay_logs") == 2, "the repeat is the same emails")
+            let refused = await #expect(throws: PosternError.self) { try await send(longest + "k") }
+            let answer = ResendAPI().refusal(try #require(refused), requestID: "", path: "")
+            #expect(try (answer.status, answer.object["name"]) == (400, .string("invalid_idempotency_key")))
+        }
+    }
+
     @Test("a file of many bytes may come as numbers, and one of too many may not")
     func numbers() async throws {
         try await withHouse { house in

@@ -16,6 +16,7 @@ struct SESAPITests {
         "Action=SendEmail&Version=2010-12-01&Source=ada%40example.com"
         + "&Destination.ToAddresses.member.1=bob%40receiver.test&Message.Subject.Data=Hello"
         + "&Message.Body.Text.Data=Hello+there"
+    private static let path = "/v2/email/outbound-emails"
     private static let document = """
         {"FromEmailAddress": "ada@example.com", "Destination": {"ToAddresses": ["a@receiver.test", "b@receiver.test"]},
          "Content": {"Simple": {"Subject": {"Data": "Hello"}, "Body": {"Text": {"Data": "Hello there"}}}}}
@@ -182,6 +183,60 @@ struct SESAPITests {
             #expect(try await account.call(body: "Action=GetSendQuota").element("SentLast24Hours") == ["0.0"])
             #expect(try await account.call(body: "Action=GetSendStatistics").element("DeliveryAttempts") == [])
             #expect(try await account.call(body: "Action=ListIdentities").text.contains("example.com") == false)
+        }
+    }
+
+    @Test("who may not read the log, or not all of it, is told of its own mail only", arguments: TestEngine.all)
+    func ownCounts(_ engine: TestEngine) async throws {
+        try await withHouse(engine) { house in
+            func caller(_ label: String, _ scopes: Scopes, prefix: String? = nil) -> Caller {
+                var caller = Caller(
+                    vault: house.vault.id, identity: .key(house.ids.next()), label: label, scopes: scopes)
+                caller.labelPrefix = prefix
+                return caller
+            }
+            let sender = caller("crm-a", .send)
+            for other in [house.caller, caller("crm-a", .send), caller("crm-b", .send)] {
+                _ = try await Account(house, other).call(body: Self.email)
+            }
+            for (asking, own, all) in [
+                (sender, 2, false), (caller("crm-c", [.send, .read], prefix: "crm-"), 2, false),
+                (caller("reader", .read), 0, true), (caller("admin", .admin), 0, true),
+            ] {
+                let before = try await Account(house).count()
+                if own > 0 { _ = try await Account(house, asking).call(path: Self.path, body: Self.document) }
+                let account = Account(house, asking)
+                let expected = all ? before : own
+                let quota = try await account.call(body: "Action=GetSendQuota")
+                #expect(quota.element("SentLast24Hours") == ["\(Double(expected))"], "\(asking.label)")
+                let points = try await account.call(body: "Action=GetSendStatistics")
+                #expect(points.element("DeliveryAttempts") == ["\(expected)"], "\(asking.label)")
+                let sent = try await account.call("GET", path: "/v2/email/account")
+                    .json["SendQuota"]?.objectValue?["SentLast24Hours"]
+                #expect(
+                    sent == .integer(Int64(expected)) || sent == .number(Double(expected)), "\(asking.label)")
+            }
+        }
+    }
+
+    @Test("a count looks at so many rows and no more, the newest, those of a label's other callers included")
+    func countedRows() async throws {
+        #expect(MessageRepository.countedRows <= 50_000)
+        try await withHouse { house in
+            let messages = MessageRepository(database: house.database)
+            let since = Timestamp(milliseconds: 0)
+            let namesake = Caller(
+                vault: house.vault.id, identity: .key(house.ids.next()), label: house.caller.label, scopes: .send)
+            for caller in [house.caller, house.caller, namesake] {
+                _ = try await Account(house, caller).call(body: Self.email)
+                house.clock.advance(seconds: 1800)
+            }
+            #expect(try await messages.count(since: since, in: house.vault.id, rows: 2) == 2)
+            #expect(try await messages.count(since: since, by: house.caller, in: house.vault.id) == 2)
+            #expect(try await messages.count(since: since, by: house.caller, in: house.vault.id, rows: 2) == 1)
+            let all = try await messages.statistics(since: since, per: 900, in: house.vault.id)
+            let newest = try await messages.statistics(since: since, per: 900, in: house.vault.id, rows: 2)
+            #expect(all.count == 3 && newest == Array(all.dropFirst()))
         }
     }
 

@@ -1,4 +1,4 @@
-// Author, recipients, bodies, files and header fields of Mailgun's form.
+// Author, recipients and files of Mailgun's form, and the messages that it is: one, one for each recipient, or a finished one.
 
 import Forms
 import MIME
@@ -7,45 +7,58 @@ import Model
 
 enum MailgunContent {
     /// One message for all recipients, who see each other.
-    static func message(_ reader: inout MailgunReader) -> NativeMessage {
+    static func message(_ reader: inout MailgunReader, _ limits: MappingLimits) -> NativeMessage {
         var message = NativeMessage()
         recipients(&reader, &message)
-        content(&reader, nil, &message)
+        MailgunTexts(&reader, hasVariables: false, limits).fill(&message, nil, &reader)
         message.attachments = attachments(&reader)
         return message
     }
 
-    /// One message for each address in `to`, who sees nobody else.
-    static func batch(_ reader: inout MailgunReader, _ variables: MailgunRecipientVariables) -> [NativeMessage] {
+    /// One message for each address in `to`, who sees nobody else. What they have in common is read and checked once.
+    /// - Throws: `too_many_recipients`.
+    static func batch(
+        _ reader: inout MailgunReader,
+        _ variables: MailgunRecipientVariables,
+        _ limits: MappingLimits
+    ) throws(PosternError) -> [NativeMessage] {
         var common = NativeMessage()
         recipients(&reader, &common)
+        var seen: Set<String> = []
+        let recipients = common.to.filter { seen.insert($0.value.address.comparisonKey).inserted }
+        guard recipients.count <= limits.recipients else {
+            throw PosternError(
+                .tooManyRecipients, "\(recipients.count) recipients, and \(limits.recipients) are allowed")
+        }
         for name in ["cc", "bcc"] {
             reader.refuse(name, "with recipient-variables everyone gets a message of their own: name them in to")
         }
         common.attachments = attachments(&reader)
+        common.checkAttachments(limits, &reader.problems)
         guard reader.problems.invalid.isEmpty else {
             reader.acceptAll()
             return []
         }
-        var seen: Set<String> = []
+        let texts = MailgunTexts(&reader, hasVariables: true, limits)
+        let found = reader.problems.count
         var messages: [NativeMessage] = []
-        for recipient in common.to where seen.insert(recipient.value.address.comparisonKey).inserted {
-            let problems = reader.problems.invalid.count + reader.problems.unsupported.count
+        for recipient in recipients {
             var message = common
             (message.to, message.cc, message.bcc) = ([recipient], [], [])
-            content(&reader, variables.values(of: recipient), &message)
+            texts.fill(&message, variables.values(of: recipient), &reader)
             messages.append(message)
             // What is wrong for one is most often wrong for a thousand.
-            guard reader.problems.invalid.count + reader.problems.unsupported.count == problems, reader.budget > 0
-            else {
-                break
-            }
+            guard reader.problems.count == found, reader.budget > 0 else { break }
         }
         return messages
     }
 
     /// A finished message (`messages.mime`).
-    static func finished(_ reader: inout MailgunReader, _ variables: MailgunRecipientVariables) -> NativeMessage {
+    static func finished(
+        _ reader: inout MailgunReader,
+        _ variables: MailgunRecipientVariables,
+        _ limits: MappingLimits
+    ) -> NativeMessage {
         var message = NativeMessage()
         reader.accept("message")
         if !variables.isEmpty {
@@ -58,7 +71,9 @@ enum MailgunContent {
         for name in reader.names(with: "h:") {
             reader.refuse(name, "a finished message is sent as it is: write the field into it")
         }
-        metadata(&reader, nil, &message)
+        for (name, value) in MailgunTexts.metadata(&reader, hasVariables: false, limits) {
+            message.metadata[name] = value.text.value
+        }
         let raw = raw(reader.form) ?? []
         message.raw = Sourced(raw, at: "message")
         if let header = try? HeaderBlock.parse(raw) { compare(&reader, with: header) }
@@ -68,8 +83,8 @@ enum MailgunContent {
 
     /// Mailgun's own client sends the author and the subject beside the message that has them already.
     private static func compare(_ reader: inout MailgunReader, with header: HeaderBlock) {
-        if header.fields.contains(where: { isInstruction(header.name(of: $0)) }) {
-            reader.problems.unsupported(instructions, at: "message")
+        if header.fields.contains(where: { MailgunTexts.isInstruction(header.name(of: $0)) }) {
+            reader.problems.unsupported(MailgunTexts.instructions, at: "message")
         }
         if let from = reader.text("from"),
             let mailbox = NativeText.mailbox(from.value, at: from.at, &reader.problems),
@@ -104,72 +119,7 @@ enum MailgunContent {
         message.bcc = reader.mailboxes("bcc")
     }
 
-    /// Everything that recipient variables can stand in.
-    private static func content(
-        _ reader: inout MailgunReader,
-        _ variables: [String: String]?,
-        _ message: inout NativeMessage
-    ) {
-        message.subject = text("subject", &reader, variables)
-        message.text = text("text", &reader, variables)
-        message.html = text("html", &reader, variables)
-        reader.refuse("amp-html", "AMP bodies are not sent here")
-        if message.text == nil, message.html == nil, reader.form.text("template")?.isEmpty ?? true {
-            reader.problems.invalid("is required, or html", at: "text")
-        }
-        for name in reader.names(with: "h:") { header(name, &reader, variables, &message) }
-        metadata(&reader, variables, &message)
-    }
-
-    private static func text(
-        _ name: String,
-        _ reader: inout MailgunReader,
-        _ variables: [String: String]?
-    ) -> Sourced<String>? {
-        reader.text(name).map { MailgunPlaceholders.replace(in: $0, variables, &reader) }
-    }
-
-    private static func header(
-        _ field: String,
-        _ reader: inout MailgunReader,
-        _ variables: [String: String]?,
-        _ message: inout NativeMessage
-    ) {
-        let name = String(field.dropFirst(2))
-        guard let value = text(field, &reader, variables) else { return }
-        switch name.lowercased() {
-        case "reply-to":
-            message.replyTo = NativeText.mailboxes(value.value, at: field, &reader.problems)
-        case "message-id":
-            message.messageID = value
-        case _ where isInstruction(name):
-            reader.problems.unsupported(instructions, at: field)
-        default:
-            if let header = NativeText.header(name: name, value: value.value, at: field, &reader.problems) {
-                message.headers.append(header)
-            }
-        }
-    }
-
-    private static let instructions = "X-Mailgun fields are instructions to Mailgun, and not obeyed here"
-
-    private static func isInstruction(_ name: String) -> Bool { name.lowercased().hasPrefix("x-mailgun-") }
-
-    private static func metadata(
-        _ reader: inout MailgunReader,
-        _ variables: [String: String]?,
-        _ message: inout NativeMessage
-    ) {
-        for field in reader.names(with: "v:") {
-            let texts = reader.texts(field)
-            if texts.count > 1 { reader.problems.invalid("stands several times", at: field) }
-            guard let text = texts.first else { continue }
-            let value = MailgunPlaceholders.replace(in: text, variables, &reader)
-            message.metadata[String(field.dropFirst(2))] = value.value
-        }
-    }
-
-    /// HTML shows an inline file by its name: `cid:logo.png`.
+    /// HTML shows an inline file by its name: `cid:logo.png`. Mailgun's clients name no type, so that the name has to do.
     private static func attachments(_ reader: inout MailgunReader) -> [Sourced<MessageBuilder.Attachment>] {
         ["attachment", "inline"].flatMap { field in
             reader.files(field).map { file in
@@ -177,28 +127,10 @@ enum MailgunContent {
                 let isInline = field == "inline"
                 return Sourced(
                     MessageBuilder.Attachment(
-                        filename: filename, contentType: file.contentType ?? MailgunFileType.guess(filename),
+                        filename: filename, contentType: file.contentType ?? ContentTypeGuess.type(of: filename),
                         bytes: file.bytes, isInline: isInline, contentID: isInline ? filename : nil),
                     at: field)
             }
-        }
-    }
-}
-
-/// Mailgun's clients name no type, so that the file's name has to do; what is not known is sent as bytes.
-enum MailgunFileType {
-    static func guess(_ filename: String) -> String {
-        let end = filename.split(separator: ".", omittingEmptySubsequences: false).dropFirst().last?.lowercased()
-        return switch end {
-        case "png", "gif", "webp", "bmp": "image/\(end ?? "")"
-        case "jpg", "jpeg": "image/jpeg"
-        case "svg": "image/svg+xml"
-        case "pdf", "zip", "json", "xml": "application/\(end ?? "")"
-        case "txt", "log": "text/plain"
-        case "html", "htm": "text/html"
-        case "csv": "text/csv"
-        case "ics": "text/calendar"
-        default: "application/octet-stream"
         }
     }
 }

@@ -23,11 +23,11 @@ package enum MailgunDialect: NativeDialect {
         let options = MailgunOptions(&reader)
         var messages: [NativeMessage] = []
         if isFinished {
-            messages = [MailgunContent.finished(&reader, variables)]
+            messages = [MailgunContent.finished(&reader, variables, context.limits)]
         } else if variables.isEmpty {
-            messages = [MailgunContent.message(&reader)]
+            messages = [MailgunContent.message(&reader, context.limits)]
         } else {
-            messages = MailgunContent.batch(&reader, variables)
+            messages = try MailgunContent.batch(&reader, variables, context.limits)
         }
         if reader.budget <= 0 { throw [NativeMessage].tooLarge(context) }
         reader.finish()
@@ -71,6 +71,15 @@ struct MailgunReader {
 
     /// Names that begin with a prefix, such as `h:`.
     func names(with prefix: String) -> [String] { form.names.filter { $0.utf8.starts(with: prefix.utf8) } }
+
+    /// The same, unless there are too many: more of them are one problem, and none is read.
+    mutating func fields(with prefix: String, atMost most: Int, _ problem: String) -> [String] {
+        let names = names(with: prefix)
+        guard names.count > most else { return names }
+        problems.invalid(problem, at: names[most])
+        known.formUnion(names)
+        return []
+    }
 
     /// The texts of a field that may stand several times.
     mutating func texts(_ name: String) -> [Sourced<String>] {

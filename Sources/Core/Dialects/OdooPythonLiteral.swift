@@ -72,7 +72,9 @@ struct OdooPythonLiteral {
                 throw failure("expected a key in quotes")
             }
             let key = try string()
-            guard object[key] == nil else { throw failure("the key \"\(key.prefix(64))\" stands twice") }
+            guard object[key] == nil else {
+                throw failure("the key \"\(String(decoding: key.utf8.prefix(64), as: UTF8.self))\" stands twice")
+            }
             guard try take(":") else { throw failure("expected ':' after a key") }
             try countOne()
             object[key] = try value(depth: depth + 1)

@@ -89,8 +89,8 @@ package enum ResendDialect: NativeDialect {
             var tag = JSONReader(element, pointer: "\(place)/\(index)")
             let name = tag.required("name", tag.string("name"))
             let value = tag.required("value", tag.string("value"))
-            if let name, !isTagText(name) { tag.problem(tagRule, at: "name") }
-            if let value, !isTagText(value) { tag.problem(tagRule, at: "value") }
+            if let name, !name.isTagText("_-") { tag.problem(tagRule, at: "name") }
+            if let value, !value.isTagText("_-") { tag.problem(tagRule, at: "value") }
             if let name, message.metadata[name] != nil { tag.problem("stands twice", at: "name") }
             tag.finish()
             reader.adopt(tag.problems)
@@ -102,18 +102,6 @@ package enum ResendDialect: NativeDialect {
     }
 
     private static let tagRule = "has 1 to 256 of the characters a-z, A-Z, 0-9, _ and -"
-
-    private static func isTagText(_ text: String) -> Bool {
-        (1...256).contains(text.utf8.count)
-            && text.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
-                    true
-                default: false
-                }
-            }
-    }
 
     /// Resend reads words as well (`in 1 min`); what they mean is not guessed at here.
     private static func time(_ reader: inout JSONReader, _ problems: inout NativeProblems) -> Sourced<Timestamp>? {

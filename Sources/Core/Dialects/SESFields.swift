@@ -57,8 +57,6 @@ enum SESText {
 struct SESTags {
     /// Of SES's own tags the one that a caller chooses.
     private static let configurationSet = "ses:configuration-set"
-    /// SES's own bound for names and values.
-    private static let characters = 256
 
     private(set) var metadata: [String: String] = [:]
     private(set) var tags: Sourced<[String]>?
@@ -73,9 +71,9 @@ struct SESTags {
         longest: Int,
         _ problems: inout NativeProblems
     ) {
-        let isName = Self.isText(name.value, also: "_-")
+        let isName = name.value.isTagText("_-")
         if !isName { problems.invalid("a tag's name has 1 to 256 of A-Z a-z 0-9 _ -", at: name.at) }
-        let isValue = Self.isText(value.value, also: "_-.@")
+        let isValue = value.value.isTagText("_-.@")
         if !isValue { problems.invalid("a tag's value has 1 to 256 of A-Z a-z 0-9 _ - . @", at: value.at) }
         guard isName, isValue else { return }
         guard metadata.updateValue(value.value, forKey: name.value) == nil else {
@@ -90,7 +88,7 @@ struct SESTags {
     /// A configuration set has no settings here. Its name is kept where SES shows it too: as the tag that it puts on
     /// every message of the set, by which events are told apart.
     mutating func set(configurationSet name: Sourced<String>, _ problems: inout NativeProblems) {
-        guard name.value.utf8.count <= 64, Self.isText(name.value, also: "_-") else {
+        guard name.value.utf8.count <= 64, name.value.isTagText("_-") else {
             return problems.invalid("a configuration set's name has 1 to 64 of A-Z a-z 0-9 _ -", at: name.at)
         }
         metadata[Self.configurationSet] = name.value
@@ -103,17 +101,5 @@ struct SESTags {
     func give(to message: inout NativeMessage) {
         message.tags = tags.flatMap { $0.value.isEmpty ? nil : $0 }
         message.metadata = metadata
-    }
-
-    private static func isText(_ text: String, also: String) -> Bool {
-        (1...characters).contains(text.utf8.count)
-            && text.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"):
-                    true
-                default: also.utf8.contains(byte)
-                }
-            }
     }
 }

@@ -51,9 +51,14 @@ enum SendGridContent {
 
     static func attachments(
         _ reader: inout JSONReader,
+        atMost most: Int,
         _ problems: inout NativeProblems
     ) -> [Sourced<MessageBuilder.Attachment>] {
         guard let elements = reader.array("attachments") else { return [] }
+        guard elements.count <= most else {
+            reader.problem("must not hold more than \(most) attachments", at: "attachments")
+            return []
+        }
         var attachments: [Sourced<MessageBuilder.Attachment>] = []
         for (index, element) in elements.enumerated() {
             var inner = JSONReader(element, pointer: "\(reader.pointer(to: "attachments"))/\(index)")
@@ -93,9 +98,20 @@ enum SendGridContent {
 
 enum SendGridHeaders {
     /// The fields of a personalization take the place of the document's, by name without regard to case.
-    static func read(_ reader: inout JSONReader, into message: inout NativeMessage, _ problems: inout NativeProblems) {
+    static func read(
+        _ reader: inout JSONReader,
+        into message: inout NativeMessage,
+        _ limits: MappingLimits,
+        _ problems: inout NativeProblems
+    ) {
         guard let object = reader.object("headers") else { return }
+        // Message-ID is beside the others.
+        guard object.members.count - 1 <= limits.headers else {
+            reader.problem("must not hold more than \(limits.headers) fields", at: "headers")
+            return
+        }
         var seen: Set<String> = []
+        var own: [Sourced<Envelope.Header>] = []
         for member in object.members {
             let place = "\(reader.pointer(to: "headers"))/\(JSONReader.escape(member.name))"
             let name = member.name.lowercased()
@@ -110,9 +126,10 @@ enum SendGridHeaders {
             if name == "message-id" {
                 message.messageID = Sourced(value, at: place)
             } else if let header = NativeText.header(name: member.name, value: value, at: place, &problems) {
-                message.headers.removeAll { $0.value.name.lowercased() == name }
-                message.headers.append(header)
+                own.append(header)
             }
         }
+        message.headers.removeAll { seen.contains($0.value.name.lowercased()) }
+        message.headers += own
     }
 }

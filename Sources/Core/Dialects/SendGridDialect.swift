@@ -20,7 +20,7 @@ package enum SendGridDialect: NativeDialect {
         }
         var problems = NativeProblems()
         var reader = JSONReader(document)
-        let common = common(&reader, &problems)
+        let common = common(&reader, context.limits, &problems)
         let elements = personalizations(&reader)
         refuse(&reader, &problems)
         reader.finish()
@@ -29,7 +29,7 @@ package enum SendGridDialect: NativeDialect {
         for (index, element) in elements.enumerated() {
             let pointer = "\(reader.pointer(to: "personalizations"))/\(index)"
             var personalization = SendGridPersonalization(element, pointer: pointer)
-            messages.append(personalization.message(common, &problems))
+            messages.append(personalization.message(common, context.limits, &problems))
         }
         try problems.check()
         try messages.checkBytes(context)
@@ -37,7 +37,11 @@ package enum SendGridDialect: NativeDialect {
     }
 
     /// A message without recipients, but with all that the document says of every message.
-    private static func common(_ reader: inout JSONReader, _ problems: inout NativeProblems) -> NativeMessage {
+    private static func common(
+        _ reader: inout JSONReader,
+        _ limits: MappingLimits,
+        _ problems: inout NativeProblems
+    ) -> NativeMessage {
         var message = NativeMessage()
         if let object = reader.required("from", reader.object("from")) {
             message.from = SendGridAddress.mailbox(object, at: reader.pointer(to: "from"), &problems)
@@ -47,8 +51,9 @@ package enum SendGridDialect: NativeDialect {
             $0.isEmpty ? nil : Sourced($0, at: reader.pointer(to: "subject"))
         }
         SendGridContent.read(&reader, into: &message, &problems)
-        message.attachments = SendGridContent.attachments(&reader, &problems)
-        SendGridHeaders.read(&reader, into: &message, &problems)
+        message.attachments = SendGridContent.attachments(&reader, atMost: limits.attachments, &problems)
+        message.checkAttachments(limits, &problems)
+        SendGridHeaders.read(&reader, into: &message, limits, &problems)
         message.metadata = customArguments(&reader)
         message.tags = categories(&reader)
         message.sendAt = sendAt(&reader)

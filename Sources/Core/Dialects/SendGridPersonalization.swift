@@ -10,7 +10,11 @@ struct SendGridPersonalization {
 
     init(_ element: JSONValue, pointer: String) { reader = JSONReader(element, pointer: pointer) }
 
-    mutating func message(_ common: NativeMessage, _ problems: inout NativeProblems) -> NativeMessage {
+    mutating func message(
+        _ common: NativeMessage,
+        _ limits: MappingLimits,
+        _ problems: inout NativeProblems
+    ) -> NativeMessage {
         var message = common
         message.to = addresses("to", &problems)
         message.cc = addresses("cc", &problems)
@@ -18,7 +22,7 @@ struct SendGridPersonalization {
         checkAddresses(message, &problems)
         from(into: &message, &problems)
         subject(into: &message)
-        SendGridHeaders.read(&reader, into: &message, &problems)
+        SendGridHeaders.read(&reader, into: &message, limits, &problems)
         message.metadata.merge(SendGridDialect.customArguments(&reader)) { _, own in own }
         if let sendAt = SendGridDialect.sendAt(&reader) { message.sendAt = sendAt }
         for field in ["dynamic_template_data", "substitutions"] {

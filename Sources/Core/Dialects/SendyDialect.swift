@@ -29,6 +29,7 @@ package enum SendyDialect: NativeDialect {
             message.from = NativeText.mailbox(address: address.value, name: name?.value, at: address.at, &problems)
                 .map { Sourced($0, at: address.at) }
         }
+        message.fromNameAt = name?.at
         message.to = recipients(&fields, &problems)
         if let text = fields.text("reply_to", &problems) {
             message.replyTo = NativeText.mailboxes(text.value, at: text.at, &problems)

@@ -157,13 +157,22 @@ extension NativeMessage {
         if headers.count > context.limits.headers {
             problems.invalid("must not hold more than \(context.limits.headers) fields", at: headers[0].at)
         }
-        if attachments.count > context.limits.attachments {
-            problems.invalid("must not hold more than \(context.limits.attachments) attachments", at: attachments[0].at)
+        if !hasCheckedAttachments { problems.invalid += attachmentProblems(context.limits) }
+    }
+
+    /// Checks the files, for a dialect that makes many messages of one: their copies are not checked again.
+    package mutating func checkAttachments(_ limits: MappingLimits, _ problems: inout NativeProblems) {
+        problems.invalid += attachmentProblems(limits)
+        hasCheckedAttachments = true
+    }
+
+    private func attachmentProblems(_ limits: MappingLimits) -> [JSONProblem] {
+        guard attachments.count <= limits.attachments else {
+            let message = "must not hold more than \(limits.attachments) attachments"
+            return [JSONProblem(pointer: attachments[0].at, message: message)]
         }
-        for attachment in attachments {
-            if let problem = MessageBuilder.problem(with: attachment.value) {
-                problems.invalid(problem, at: attachment.at)
-            }
+        return attachments.compactMap { attachment in
+            MessageBuilder.problem(with: attachment.value).map { JSONProblem(pointer: attachment.at, message: $0) }
         }
     }
 
@@ -189,7 +198,8 @@ extension NativeMessage {
         origins["recipient"] = .payload(recipient.at)
         if let from {
             origins["mime.from.address"] = .payload(from.at)
-            origins["mime.from.name"] = from.value.name == nil ? .field("mime.from.address") : .payload(from.at)
+            origins["mime.from.name"] =
+                from.value.name == nil ? .field("mime.from.address") : .payload(fromNameAt ?? from.at)
         }
         if let reply = replyTo.first {
             origins["mime.replyto"] = .payload(reply.at)

@@ -25,6 +25,8 @@ package struct Sourced<Value: Sendable>: Sendable {
 
 package struct NativeMessage: Sendable {
     package var from: Sourced<Mailbox>?
+    /// Where the author's name stood, if not beside the address.
+    package var fromNameAt: String?
     package var to: [Sourced<Mailbox>] = []
     package var cc: [Sourced<Mailbox>] = []
     package var bcc: [Sourced<Mailbox>] = []
@@ -32,7 +34,11 @@ package struct NativeMessage: Sendable {
     package var subject: Sourced<String>?
     package var text: Sourced<String>?
     package var html: Sourced<String>?
-    package var attachments: [Sourced<MessageBuilder.Attachment>] = []
+    package var attachments: [Sourced<MessageBuilder.Attachment>] = [] {
+        didSet { hasCheckedAttachments = false }
+    }
+    /// Whether nothing is wrong with the files that was not told already.
+    package internal(set) var hasCheckedAttachments = false
     package var headers: [Sourced<Envelope.Header>] = []
     /// Envelope MAIL FROM; `nil` takes the vault's `default_envelope_strategy`.
     package var sender: Sourced<EmailAddress>?
@@ -56,6 +62,9 @@ package struct NativeMessage: Sendable {
     package var raw: Sourced<[UInt8]>?
 
     package init() {}
+
+    /// Recipients as they were given, some of them perhaps twice; those of a finished message's header are not known yet.
+    package var recipientCount: Int { to.count + cc.count + bcc.count + envelopeRecipients.count }
 }
 
 /// What is wrong with a payload: what is not valid, and what Postern does not do.

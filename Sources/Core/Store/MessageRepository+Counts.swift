@@ -12,33 +12,38 @@ package struct SendStatistics: Hashable, Sendable {
 
 extension MessageRepository {
     /// Rows that a count looks at, newest first: beyond it a precise figure is not worth its cost.
-    private static let countedRows = 1_000_000
+    package static let countedRows = 50_000
 
-    /// Messages that were accepted since then, one a recipient; 1,000,000 at most.
-    package func count(since: Timestamp, in vault: VaultID) async throws -> Int {
-        try await database.read { connection in
-            let row = try connection.row(
-                """
-                SELECT COUNT(*) FROM (
-                    SELECT id FROM smtp_relay_logs WHERE vault_id = \(vault.text) AND id >= \(Self.firstID(at: since))
-                    LIMIT \(Self.countedRows)
-                ) AS counted
-                """)
+    /// Messages that were accepted since then, one a recipient: so many, or at least so many where they are `rows`.
+    /// - Parameter caller: counts only what this one sent under the label that it has now; `nil` counts the vault's.
+    package func count(
+        since: Timestamp,
+        by caller: Caller? = nil,
+        in vault: VaultID,
+        rows: Int = countedRows
+    ) async throws -> Int {
+        let newest = Self.newest(since: since, by: caller, in: vault, rows: rows)
+        return try await database.read { connection in
+            let row = try connection.row("SELECT COUNT(*) FROM \(newest)")
             return Int(try row?.integer(0) ?? 0)
         }
     }
 
     /// The same by stretches of `seconds`, oldest first, without those in which there was nothing.
-    package func statistics(since: Timestamp, per seconds: Int, in vault: VaultID) async throws -> [SendStatistics] {
+    package func statistics(
+        since: Timestamp,
+        per seconds: Int,
+        by caller: Caller? = nil,
+        in vault: VaultID,
+        rows: Int = countedRows
+    ) async throws -> [SendStatistics] {
         let stretch = Int64(seconds) * 1000
+        let newest = Self.newest(since: since, by: caller, in: vault, rows: rows)
         return try await database.read { connection in
             try connection.rows(
                 """
-                SELECT created_at / \(stretch), COUNT(*), SUM(CASE WHEN status = 'bounced' THEN 1 ELSE 0 END) FROM (
-                    SELECT created_at, status FROM smtp_relay_logs
-                    WHERE vault_id = \(vault.text) AND id >= \(Self.firstID(at: since))
-                    ORDER BY id DESC LIMIT \(Self.countedRows)
-                ) AS counted GROUP BY 1 ORDER BY 1
+                SELECT created_at / \(stretch), COUNT(*), SUM(CASE WHEN status = 'bounced' THEN 1 ELSE 0 END)
+                FROM \(newest) GROUP BY 1 ORDER BY 1
                 """
             ).map { row in
                 SendStatistics(
@@ -46,5 +51,21 @@ extension MessageRepository {
                     bounces: Int(try row.integer(2)))
             }
         }
+    }
+
+    /// The rows that are looked at. A caller's run along the index of labels, which more than one caller may have: the id
+    /// is looked at afterwards, so that the rows of others are within the bound as well.
+    private static func newest(since: Timestamp, by caller: Caller?, in vault: VaultID, rows: Int) -> SQLStatement {
+        var within: SQLStatement = "vault_id = \(vault.text) AND id >= \(firstID(at: since))"
+        var own: SQLStatement = "1 = 1"
+        if let caller {
+            within = "\(within) AND caller_label = \(caller.label)"
+            own = "caller_id = \(caller.identity.id)"
+        }
+        return """
+            (SELECT created_at, status FROM (
+                SELECT created_at, status, caller_id FROM smtp_relay_logs WHERE \(within) ORDER BY id DESC LIMIT \(rows)
+            ) AS newest WHERE \(own)) AS counted
+            """
     }
 }

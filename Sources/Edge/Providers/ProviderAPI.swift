@@ -60,7 +60,7 @@ package struct ProviderAnswer: Sendable {
 package protocol ProviderAPI: Sendable {
     /// What every path begins with: `/sendgrid`.
     var base: String { get }
-    /// The base by which the setting `auth_mode` knows the provider: the same, but for a second way in.
+    /// The base by which the setting `auth_mode` knows the operations: the same, but for a second way in.
     var settingsBase: String { get }
     var operations: [ProviderOperation] { get }
 
@@ -121,18 +121,21 @@ package final class ProviderServices: Sendable {
     }
 
     /// Hands a payload to the pipeline.
-    /// - Parameter idempotencyKey: the caller's, from the provider's own field for it.
+    /// - Parameters:
+    ///   - idempotencyKey: the caller's, from the provider's own field for it.
+    ///   - part: which one of a batch this is, where each is accepted or refused on its own under one key.
     package func submit(
         _ dialect: Dialect,
         _ payload: NativePayload,
         by caller: Caller,
         request: ProviderRequest,
-        idempotencyKey: String? = nil
+        idempotencyKey: String? = nil,
+        part: Int? = nil
     ) async throws(PosternError) -> Receipt {
         let idempotency: IdempotencyKey? =
             if let idempotencyKey {
                 IdempotencyKey(
-                    key: try IdempotencyKey.checked(idempotencyKey),
+                    key: try Self.key(idempotencyKey, part),
                     digest: Digest.sha256(
                         Array("\(dialect.rawValue)\0\(request.path)?\(request.query)\0".utf8) + request.body))
             } else { nil }
@@ -140,6 +143,13 @@ package final class ProviderServices: Sendable {
             .native(dialect, payload), by: caller, through: .http, idempotency: idempotency)
         if let status = receipt.rate { rate.withLock { $0 = status } }
         return receipt
+    }
+
+    /// A batch's key is checked as any other, and what is made of it for a part meets no key that a caller would choose.
+    private static func key(_ text: String, _ part: Int?) throws(PosternError) -> String {
+        let key = try IdempotencyKey.checked(text)
+        guard let part else { return key }
+        return Digest.hexadecimal(Digest.sha256(Array("\(key)\0\(part)".utf8)))
     }
 
     package var rateStatus: RateStatus? { rate.withLock { $0 } }

@@ -11,11 +11,14 @@ import Vaults
 package struct PostmarkAPI: ProviderAPI {
     package let base: String
     package let operations: [ProviderOperation]
-    package let settingsBase = "/postmark"
+    /// Of the alias at the root too: `auth_mode` has one entry for `/postmark/email`, however that is written.
+    package let settingsBase: String
+
+    private static let own = "/postmark"
 
     /// Under its own base and at the root.
     package static let all = [
-        PostmarkAPI(base: "/postmark", email: "/email", server: "/server"),
+        PostmarkAPI(base: own, email: "/email", server: "/server"),
         PostmarkAPI(base: "/email", email: "", server: nil),
         PostmarkAPI(base: "/server", email: nil, server: ""),
     ]
@@ -25,6 +28,7 @@ package struct PostmarkAPI: ProviderAPI {
     ///   - server: the path of what tells of the server.
     private init(base: String, email: String?, server: String?) {
         self.base = base
+        settingsBase = base == Self.own ? base : Self.own + base
         var operations: [ProviderOperation] = []
         if let email {
             operations += [

@@ -35,7 +35,7 @@ enum PostmarkSending {
             ])
         }
         guard messages.count <= PostmarkDialect.batchLimit else { return PostmarkErrors.tooManyMessages }
-        let key = request.header("idempotency-key")
+        let key = try request.header("idempotency-key").map(IdempotencyKey.checked)
         var results: [Result<Receipt, PosternError>] = []
         var standstill: PosternError?
         for (index, message) in messages.enumerated() {
@@ -49,7 +49,7 @@ enum PostmarkSending {
                     .success(
                         try await services.submit(
                             .postmark, .json(message), by: caller, request: request,
-                            idempotencyKey: key.map { "\($0)#\(index)" })))
+                            idempotencyKey: key, part: index)))
             } catch {
                 // What cannot be taken now for a reason of ours cannot be a moment later either.
                 if error.code.entry.httpStatus >= 500 { standstill = error }

@@ -56,7 +56,7 @@ enum ResendSending {
         guard (1...ResendDialect.batchLimit).contains(emails.count) else {
             throw problem("a batch holds from 1 to \(ResendDialect.batchLimit) emails")
         }
-        let key = request.header("idempotency-key")
+        let key = try request.header("idempotency-key").map(IdempotencyKey.checked)
         var accepted: [Receipt.Entry] = []
         var refused: [(index: Int, error: PosternError)] = []
         for (index, email) in emails.enumerated() {
@@ -64,7 +64,7 @@ enum ResendSending {
                 guard email.objectValue != nil else { throw problem("expected an object, found \(email.kind)") }
                 let receipt = try await services.submit(
                     .resend, .json(email), by: caller, request: request,
-                    idempotencyKey: key.map { "\($0)#\(index)" })
+                    idempotencyKey: key, part: index)
                 accepted.append(receipt.entries[0])
             } catch {
                 // What is no fault of the email is the answer to all, as long as nothing was accepted.

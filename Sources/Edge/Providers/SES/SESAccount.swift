@@ -1,5 +1,6 @@
 // A vault as an SES account: who may be the sender, how much may be sent, and how much was.
 
+import Gate
 import Model
 import Outbox
 import Rates
@@ -8,6 +9,8 @@ import Vaults
 
 struct SESAccount: Sendable {
     private let caller: Caller
+    /// Whose mail is counted: the caller's own, or the vault's (`nil`) for those who may read all of its messages.
+    private let counted: Caller?
     private let settings: SettingsSnapshot
     let identities: SESIdentities
     /// Whether mail leaves the house.
@@ -17,6 +20,8 @@ struct SESAccount: Sendable {
         let settings = try await services.vaults.snapshot(of: caller.vault).settings
         self.caller = caller
         self.settings = settings
+        let readsAll = caller.labelPrefix == nil && !caller.scopes.isDisjoint(with: Action.messageRead.scopes)
+        counted = readsAll ? nil : caller
         identities = SESIdentities(
             allowed: settings.value(Settings.allowedSenderDomains) ?? [], narrowedTo: caller.senderDomains)
         isLive =
@@ -25,14 +30,14 @@ struct SESAccount: Sendable {
 
     func quota(_ services: ProviderServices) async throws -> SESQuota {
         let since = services.clock.now().adding(seconds: -86_400)
-        let sent = try await services.messages.count(since: since, in: caller.vault)
+        let sent = try await services.messages.count(since: since, by: counted, in: caller.vault)
         return SESQuota(limits: RateRules.buckets(of: caller, settings: settings).map(\.limit), sent: sent)
     }
 
     func statistics(_ services: ProviderServices) async throws -> [SESDataPoint] {
         let since = services.clock.now().adding(seconds: -14 * 86_400)
         return try await services.messages
-            .statistics(since: since, per: SESDataPoint.seconds, in: caller.vault).map(SESDataPoint.init)
+            .statistics(since: since, per: SESDataPoint.seconds, by: counted, in: caller.vault).map(SESDataPoint.init)
     }
 }
 

@@ -20,7 +20,7 @@ struct SESIdentities: Sendable {
         guard let narrowed else { return allowed.map(\.description) }
         var names: [String] = []
         for (first, second) in [(allowed, narrowed), (narrowed, allowed)] {
-            for pattern in first where second.contains(where: { Self.covers($0, pattern) }) {
+            for pattern in first where second.contains(where: { $0.covers(pattern) }) {
                 if !names.contains(pattern.description) { names.append(pattern.description) }
             }
         }
@@ -37,13 +37,5 @@ struct SESIdentities: Sendable {
     private static func domain(of identity: String) -> String? {
         guard identity.utf8.contains(UInt8(ascii: "@")) else { return EmailAddress.normalizedDomain(identity) }
         return (try? EmailAddress(parsing: identity))?.asciiDomain
-    }
-
-    /// Whether one rule allows all that another one does.
-    private static func covers(_ whole: DomainPattern, _ part: DomainPattern) -> Bool {
-        if whole == part { return true }
-        let name = part.description
-        guard name.hasPrefix("*.") else { return whole.matches(asciiDomain: name) }
-        return whole.description.hasPrefix("*.") && whole.matches(asciiDomain: String(name.dropFirst(2)))
     }
 }
