@@ -9,6 +9,7 @@ import ServiceLifecycleTestKit
 import Store
 import TestSupport
 import Testing
+import Vaults
 
 @Suite("Retention service")
 struct RetentionServiceTests {
@@ -47,6 +48,28 @@ struct RetentionServiceTests {
             try await retention(house).round()
             #expect(try await house.database.count("smtp_relay_logs") == 0)
             #expect(try await house.database.count("payloads") == 0)
+        }
+    }
+
+    @Test("a vault whose days cannot be read keeps all, though the instance has some, and holds up no other vault")
+    func unreadable() async throws {
+        try await withHouse(settings: TestHouse.settings, instanceDefaults: ["retention_days": 1]) { house in
+            let neighbour = try await house.neighbour()
+            try await captured(house)
+            try await house.vaults.change(TestHouse.settings, in: neighbour.vault.id)
+            try await captured(house, by: neighbour.caller)
+            try await house.database.write { connection in
+                try connection.execute(
+                    """
+                    INSERT INTO vault_settings (vault_id, key, value, updated_at)
+                    VALUES (\(house.vault.id.text), 'retention_days', '"always"', 1)
+                    """)
+            }
+            house.vaults.invalidateAll()
+            house.clock.advance(seconds: 86_401)
+            try await retention(house).round()
+            #expect(try await house.database.count("smtp_relay_logs", where: "vault_id = '\(house.vault.id)'") == 1)
+            #expect(try await house.database.count("smtp_relay_logs") == 1)
         }
     }
 

@@ -66,6 +66,21 @@ struct GateTests {
         }
     }
 
+    @Test("a caller that is narrowed to labels has to do with labelled things only, whatever its scopes")
+    func labels() {
+        let vault: VaultID = ids.next()
+        var narrowed = caller(.all, in: vault)
+        narrowed.labelPrefix = "bill-"
+        let labelled: [Action] = [
+            .messageSend, .messageMap, .messageRead, .messageCancel, .messageRetry, .keyRead, .keyWrite, .smtpUserRead,
+            .smtpUserWrite, .routeMailerQ, .routeMailerQHTTP, .selfRead,
+        ]
+        for action in Action.allCases {
+            let isAllowed = (try? Gate().authorize(narrowed, action, in: vault)) != nil
+            #expect(isAllowed == labelled.contains(action), "\(action)")
+        }
+    }
+
     @Test("a login's mail takes whatever route the vault chose, at home only, and nothing else without its scope")
     func logins() {
         let (home, other): (VaultID, VaultID) = (ids.next(), ids.next())

@@ -69,7 +69,7 @@ struct SettingsTests {
         ("auth_mode", #"{"default":"both","v1/send":"smtp"}"#),
         ("auth_mode", #"{"default":"both","/v1/send/%6d":"smtp"}"#), ("auth_mode", #"{"default":"both","/":"smtp"}"#),
         ("auth_mode", #"{"default":"both","/ses":true}"#), ("auth_mode", #"{"default":"both","/ses":null}"#),
-        ("auth_mode", #""api_key,/v1/send=both""#), ("auth_mode", #"["both"]"#),
+        ("auth_mode", #""api_key,/v1/nowhere=both""#), ("auth_mode", #"["both"]"#),
         ("ip_pool_strategy", #""fixed""#), ("ip_pool_strategy", #""fixed:""#), ("ip_pool_strategy", #""fixed: a""#),
         ("ip_pool_strategy", #""fixed:a ""#), ("ip_pool_strategy", #""fixed:a\u0000b""#), ("ip_pool_strategy", "{}"),
         ("ip_pool_missing", #""ignore""#), ("default_envelope_strategy", #""VERP""#),
@@ -159,6 +159,23 @@ struct SettingsTests {
         #expect(snapshot.value(Settings.authMode) == nil)
         #expect(snapshot.erased("route")?.json == .string("shadow"))
         #expect(snapshot.erased("auth_mode")?.json == nil)
+    }
+
+    @Test("a value of the vault that cannot be read is none, and not the instance's either")
+    func unreadable() {
+        let snapshot = SettingsSnapshot(
+            vault: [:], instance: ["send_rate_limit": 100, "route": RouteName.shadow],
+            unreadable: ["send_rate_limit": .string("ten"), "route": .null])
+        #expect(snapshot.value(Settings.sendRateLimit) == nil && snapshot.erased("send_rate_limit")?.json == nil)
+        #expect(snapshot.source("send_rate_limit") == .vault)
+        #expect(snapshot.unreadableValue("send_rate_limit") == .string("ten"))
+        #expect(snapshot.unreadableValue("default_priority") == nil)
+        let missing = #expect(throws: PosternError.self) { try snapshot.require(Settings.route) }
+        #expect(missing?.code == .settingUnset && missing?.detail.contains("route") == true)
+        #expect(missing?.detail.contains("cannot read") == true)
+        let error = #expect(throws: PosternError.self) { try snapshot.checkReadable() }
+        #expect(error?.code == .settingUnset && error?.fix.contains("{\"route\": …}") == true, "one after the other")
+        #expect(throws: Never.self) { try SettingsSnapshot(vault: [:], instance: [:]).checkReadable() }
     }
 
     @Test("a value that nobody set is an error that names both places, for every setting")

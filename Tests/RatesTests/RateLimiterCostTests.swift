@@ -3,6 +3,7 @@
 import CoreTestSupport
 import Model
 import SQL
+import Synchronization
 import Testing
 
 @testable import Rates
@@ -94,4 +95,96 @@ struct RateLimiterCostTests {
             #expect(book.count <= 100)
         }
     }
+
+    /// As many takes as asked for, each of as many buckets that no other one has.
+    private func takes(_ count: Int, of size: Int, in vault: VaultID) -> [RateTake] {
+        (0..<count).map { number in
+            let charges = (0..<size).map { index in
+                RateCharge(RateBucket(.domain, "\(index).\(number).example", limit: RateLimit(100)), tokens: 1)
+            }
+            return RateTake(charges + [RateCharge(high, tokens: 1)], in: vault)
+        }
+    }
+
+    @Test("a draw holds so many buckets at most; what does not fit any more waits, in its turn")
+    func rows() {
+        let vault = VaultID(stored: "vlt_0000000000000001")
+        let now = Timestamp(milliseconds: 1_800_000_000_000)
+        func plan(_ takes: [RateTake], upTo limit: Int) -> RateDraw {
+            var book = RateBook(window: 2, capacity: 100)
+            return book.plan(takes, upTo: limit, returning: [], at: now)
+        }
+        // Ten of their own each, and one that they share.
+        let some = takes(30, of: 10, in: vault)
+        for (limit, served) in [(1_000, 30), (301, 30), (300, 29), (101, 10), (100, 9), (11, 1), (1, 1)] {
+            let draw = plan(some, upTo: limit)
+            #expect(draw.takes.count == served && draw.buckets.count == 10 * served + 1, "\(limit)")
+        }
+        // A large one comes first and has the draw to itself; behind others it waits, and is not overtaken.
+        let large = takes(1, of: 1_000, in: vault)
+        #expect(plan(large + some, upTo: 500).takes.count == 1)
+        #expect(plan(some.prefix(2) + large + some.suffix(2), upTo: 500).takes.count == 2)
+        // Takes of the same buckets count once.
+        #expect(plan(Array(repeating: some[0], count: 200), upTo: 50).takes.count == 200)
+    }
+
+    @Test("one submission to thousands of domains passes, and many of them at once do in short transactions")
+    func wide() async throws {
+        try await withRateHouse { house async throws in
+            let database = CostlyDatabase(house.database)
+            let limiter = house.limiter(on: database)
+            for take in takes(1, of: 3_000, in: house.other) {
+                #expect(try await limiter.refusal(take.charges, in: house.other) == nil)
+            }
+            #expect(database.takeLargest() == 256 * 3_001)
+            let passed = try await withThrowingTaskGroup { group in
+                for take in takes(60, of: 200, in: house.vault) {
+                    group.addTask { try await limiter.refusal(take.charges, in: house.vault) == nil ? 1 : 0 }
+                }
+                return try await group.reduce(0, +)
+            }
+            #expect(passed == 60)
+            #expect(database.takeLargest() <= 256 * RateLimiter.rows)
+        }
+    }
+}
+
+/// Remembers what its most expensive write was said to cost: 256 bytes a bucket.
+private final class CostlyDatabase: SQLDatabase {
+    private let real: any SQLDatabase
+    private let largest = Mutex(0)
+
+    init(_ real: any SQLDatabase) { self.real = real }
+
+    /// The largest since the last call.
+    func takeLargest() -> Int {
+        largest.withLock { largest in
+            defer { largest = 0 }
+            return largest
+        }
+    }
+
+    func read<Value: Sendable>(
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Value
+    ) async throws -> Value {
+        try await real.read(body)
+    }
+
+    func write<Value: Sendable>(
+        cost: Int,
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Value
+    ) async throws -> Value {
+        largest.withLock { $0 = max($0, cost) }
+        return try await real.write(cost: cost, body)
+    }
+
+    func announce(_ topic: String) { real.announce(topic) }
+
+    func announcements() -> AsyncStream<String> { real.announcements() }
+
+    var isShared: Bool { real.isShared }
+
+    var name: String { real.name }
+
+    func close() async { await real.close() }
 }

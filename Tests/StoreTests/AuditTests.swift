@@ -127,7 +127,7 @@ struct AuditTests {
                     audit: house.audit(as: "settings.write"))
             }
             #expect(try await list(house).isEmpty)
-            #expect(try await settings.values(in: house.vault.id).isEmpty)
+            #expect(try await settings.read(in: house.vault.id).own.values.isEmpty)
             let taken = try await self.change(house)
             await #expect(throws: SQLError.self) {
                 try await settings.change(change, in: house.vault.id, at: house.clock.now()) {
@@ -137,7 +137,8 @@ struct AuditTests {
                         resource: resource, before: before, after: after)
                 }
             }
-            #expect(try await settings.values(in: house.vault.id)["default_priority"]?.json == .integer(1))
+            let own = try await settings.read(in: house.vault.id).own
+            #expect(own.values["default_priority"]?.json == .integer(1))
             #expect(try await list(house).map(\.id) == [taken])
         }
     }
@@ -155,8 +156,8 @@ struct AuditTests {
             let next = SettingsChange(values: ["default_priority": 5, "default_campaign_id": nil])
             try await settings.change(
                 next, in: house.vault.id, at: house.clock.now(),
-                rule: { values, pools in
-                    #expect(values.mapValues(\.json) == ["default_priority": .integer(5)])
+                rule: { own, pools in
+                    #expect(own.values.mapValues(\.json) == ["default_priority": .integer(5)])
                     #expect(pools.addresses(named: "warm") == ["192.0.2.1"])
                 }, audit: house.audit(as: "settings.write"))
         }

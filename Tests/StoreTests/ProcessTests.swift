@@ -3,6 +3,8 @@
 import CoreTestSupport
 import JSON
 import Model
+import SQL
+import Sealing
 import Store
 import Testing
 import Vaults
@@ -97,6 +99,47 @@ struct ProcessTests {
             let after = try await counters.all()
             #expect(after[.vaults] == (before[.vaults] ?? 0) + 1)
             #expect(after[.callers] == before[.callers])
+        }
+    }
+
+    @Test("what finds nothing to change is not counted, and keeps the audit log as it was", arguments: TestEngine.all)
+    func nothingChanged(_ engine: TestEngine) async throws {
+        try await withHouse(engine) { house in
+            let (counters, vault) = (ChangeCounters(database: house.database), house.vault.id)
+            let audit = house.audit(as: "key.write")
+            _ = try await house.vaults.setSecret("s", to: Secret("v"), in: vault, audit: audit)
+            let now = house.clock.now()
+            let key = APIKey(
+                id: house.ids.next(), vault: vault, prefix: "abcdefgh", digest: [1], label: "robot", kind: .tool,
+                scopes: .send, isReadOnly: false, senderDomains: nil, createdAt: now, expiresAt: nil)
+            let keys = KeyRepository(database: house.database)
+            _ = try await keys.insert(under: nil, in: vault, audit: audit) { _ in key }
+            #expect(try await keys.revoke(key.id, in: vault, at: now, audit: audit) == [key.id])
+            let before = try await counters.all()
+            let entries = try await house.database.count("audit_records")
+            let users = SMTPUserRepository(database: house.database)
+            let pools = IPPoolRepository(database: house.database)
+            #expect(try await keys.revoke(key.id, in: vault, at: now, audit: audit) == [])
+            #expect(try await keys.revoke(house.ids.next(), in: vault, at: now, audit: audit) == nil)
+            #expect(
+                try await keys.relabel(house.ids.next(), as: "x", in: vault, at: now, audit: audit) { _ in }?.id == nil)
+            let rotated = try await keys.rotate(house.ids.next(), askedBy: nil, in: vault, at: now, audit: audit) {
+                _, _ in KeyRepository.Renewal(prefix: "12345678", digest: [], oldEndsAt: nil)
+            }
+            #expect(rotated?.id == nil)
+            #expect(try await users.delete(house.ids.next(), in: vault, audit: audit) { _ in }?.id == nil)
+            let changed = try await users.change(house.ids.next(), askedBy: nil, in: vault, audit: audit) { user, _ in
+                user
+            }
+            #expect(changed?.id == nil)
+            #expect(try await !pools.delete(house.ids.next(), in: vault, audit: audit))
+            #expect(
+                try await pools.update(house.ids.next(), in: vault, at: now, audit: audit) { _ in }?.id == nil)
+            #expect(try await !house.vaults.deleteSecret("none", in: vault, audit: audit))
+            #expect(try await counters.all() == before)
+            #expect(try await house.database.count("audit_records") == entries)
+            #expect(try await house.vaults.deleteSecret("s", in: vault, audit: audit))
+            #expect(try await counters.all()[.vaults] == (before[.vaults] ?? 0) + 1)
         }
     }
 }

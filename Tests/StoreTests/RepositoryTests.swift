@@ -36,7 +36,7 @@ struct RepositoryTests {
     }
 
     @Test(
-        "settings and secrets come back to their vault; what is unknown or malformed is left out",
+        "settings and secrets come back to their vault; what is unknown is left out, what is malformed is kept apart",
         arguments: TestEngine.all)
     func settings(_ engine: TestEngine) async throws {
         try await withHouse(engine, settings: JSONObject()) { house in
@@ -49,10 +49,10 @@ struct RepositoryTests {
                     ["smarthost_password": [1, 2]]
                 }, in: house.vault.id, at: now, audit: house.audit(as: "settings.write"))
             #expect(
-                try await repository.values(in: house.vault.id).mapValues(\.json) == [
+                try await repository.read(in: house.vault.id).own.values.mapValues(\.json) == [
                     "default_priority": .integer(4), "route": .string("shadow"),
                 ])
-            #expect(try await repository.values(in: other).isEmpty)
+            #expect(try await repository.read(in: other).own.values.isEmpty)
             #expect(try await repository.updatedAt("route", in: house.vault.id) == now)
             #expect(try await repository.updatedAt("smarthost_password", in: house.vault.id) == now)
             #expect(try await repository.updatedAt("route", in: other) == nil)
@@ -66,7 +66,9 @@ struct RepositoryTests {
                     ["smarthost_password": nil]
                 }, in: house.vault.id, at: now, audit: house.audit(as: "settings.write"))
             #expect(
-                try await repository.values(in: house.vault.id).mapValues(\.json) == ["route": .string("smarthost")])
+                try await repository.read(in: house.vault.id).own.values.mapValues(\.json) == [
+                    "route": .string("smarthost")
+                ])
             #expect(try await secrets.names(in: house.vault.id).isEmpty)
             try await house.database.write { connection in
                 for (key, value) in [("no_such_setting", "1"), ("auth_mode", "{"), ("default_priority", "\"five\"")] {
@@ -74,7 +76,10 @@ struct RepositoryTests {
                         "INSERT INTO vault_settings VALUES (\(house.vault.id.text), \(key), \(value), \(1))")
                 }
             }
-            #expect(try await repository.values(in: house.vault.id).keys.sorted() == ["route"])
+            let own = try await repository.read(in: house.vault.id).own
+            #expect(own.values.keys.sorted() == ["route"])
+            #expect(own.unreadable == ["auth_mode": .string("{"), "default_priority": .string("five")])
+            #expect(try await repository.read(in: other).own.unreadable.isEmpty)
         }
     }
 

@@ -175,6 +175,71 @@ struct VaultDirectoryTests {
         }
     }
 
+    @Test("settings and pools are of one moment, whatever another process does in between", arguments: TestEngine.all)
+    func together(_ engine: TestEngine) async throws {
+        try await withDatabase(engine) { database in
+            let scripted = ScriptedDatabase(database)
+            let house = try await TestHouse(database: scripted)
+            let vault = house.vault.id
+            let pools = IPPoolRepository(database: database)
+            let pool = IPPool(
+                id: house.ids.next(), vault: vault, domain: "example.com", pool: "warm", ips: ["192.0.2.1"],
+                createdAt: house.clock.now(), updatedAt: house.clock.now())
+            try await pools.insert(pool, in: vault, audit: house.audit(as: "pool.write"))
+            try await house.vaults.change(JSONObject(["ip_pool_strategy": .string("fixed:warm")]), in: vault)
+            let other = VaultDirectory(
+                database: database, masterKey: house.masterKey, instanceDefaults: [:], clock: house.clock,
+                ids: house.ids)
+            scripted.afterNextRead {
+                do {
+                    try await other.change(JSONObject(["ip_pool_strategy": .string("from_domain")]), in: vault)
+                    let isGone = try await pools.delete(
+                        pool.id, in: vault, rule: other.poolRule, audit: house.audit(as: "pool.write"))
+                    #expect(isGone)
+                } catch {
+                    Issue.record(error)
+                }
+            }
+            let snapshot = try await house.vaults.snapshot(of: vault)
+            #expect(snapshot.settings.value(Settings.ipPoolStrategy) == .fixed("warm"))
+            #expect(snapshot.pools.addresses(named: "warm") == ["192.0.2.1"])
+        }
+    }
+
+    @Test("a value that cannot be read stops the vault's mail, until it is set again or taken away")
+    func unreadable() async throws {
+        try await withHouse(instanceDefaults: ["send_rate_limit": 100]) { house in
+            let vault = house.vault.id
+            let other = try await house.neighbour().vault.id
+            for (stored, repair) in [("\"ten\"", JSONValue.integer(7)), ("{", .null)] {
+                try await house.database.write { connection in
+                    try connection.execute(
+                        """
+                        INSERT INTO vault_settings (vault_id, key, value, updated_at)
+                        VALUES (\(vault.text), 'send_rate_limit', \(stored), 1)
+                        ON CONFLICT (vault_id, key) DO UPDATE SET value = excluded.value
+                        """)
+                }
+                house.vaults.invalidateAll()
+                for _ in 0..<2 {
+                    let error = await #expect(throws: PosternError.self) { try await house.vaults.snapshot(of: vault) }
+                    #expect(error?.code == .settingUnset && error?.detail.contains("send_rate_limit") == true)
+                    #expect(house.vaults.cachedSnapshot(of: vault)?.pools == nil)
+                }
+                let shown = try await house.vaults.settings(of: vault)
+                #expect(shown.value(Settings.sendRateLimit) == nil && shown.source("send_rate_limit") == .vault)
+                #expect(shown.value(Settings.defaultPriority) == 5)
+                #expect(try await house.vaults.snapshot(of: other).settings.value(Settings.sendRateLimit) == 100)
+                // A change of something else goes through, and repairs nothing.
+                try await house.vaults.change(JSONObject(["default_priority": .integer(5)]), in: vault)
+                await #expect(throws: PosternError.self) { try await house.vaults.snapshot(of: vault) }
+                try await house.vaults.change(JSONObject(["send_rate_limit": repair]), in: vault)
+                let settings = try await house.vaults.snapshot(of: vault).settings
+                #expect(settings.value(Settings.sendRateLimit) == (repair == .null ? 100 : 7))
+            }
+        }
+    }
+
     @Test("a snapshot is read once and then from memory, until something changes")
     func memory() async throws {
         try await withHouse { house in

@@ -55,7 +55,7 @@ package struct Retention: Service {
     package func round() async throws {
         guard try await duty.hold() else { return }
         for vault in try await vaults.all() {
-            guard let days = try await vaults.snapshot(of: vault.id).settings.value(Settings.retentionDays) else {
+            guard let days = try await vaults.settings(of: vault.id).value(Settings.retentionDays) else {
                 continue
             }
             let deleted = try await delete(in: vault.id, before: clock.now().adding(seconds: -86_400 * Double(days)))

@@ -55,7 +55,9 @@ package final class Authenticator: Sendable {
         else { throw Self.badKey }
         guard isExpected(known.key.allowedIPs, address, known.key.id.text) else { throw Self.badKey }
         state.withLock { $0.keyUses[known.key.id] = now }
-        return known.key.caller
+        var caller = known.key.caller
+        caller.isRetiring = known.endsAt != nil
+        return caller
     }
 
     /// - Parameter address: where the caller is, as for a key.

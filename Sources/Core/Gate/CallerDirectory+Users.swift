@@ -28,6 +28,7 @@ extension CallerDirectory {
         in vault: VaultID,
         audit: @escaping AuditMaker
     ) async throws -> (user: SMTPUser, password: Secret<String>) {
+        try caller?.checkText()
         let name = request.username ?? "smtp-\(RandomToken.text(8).lowercased())"
         let label = request.label ?? name
         try caller?.checkSight(label)
@@ -57,6 +58,7 @@ extension CallerDirectory {
         in vault: VaultID,
         audit: @escaping AuditMaker
     ) async throws -> SMTPUser {
+        try caller?.checkText()
         if let label = change.label { try caller?.checkSight(label) }
         return try await edit(id, by: caller, in: vault, audit: audit) { user in
             if let label = change.label { user.label = label }
@@ -73,6 +75,7 @@ extension CallerDirectory {
         in vault: VaultID,
         audit: @escaping AuditMaker
     ) async throws -> (user: SMTPUser, password: Secret<String>) {
+        try caller?.checkText()
         let password = Secret(RandomToken.text(24))
         let hash = try await verifier.hash(password)
         let user = try await edit(id, by: caller, in: vault, audit: audit) { $0.passwordHash = hash }
@@ -85,6 +88,7 @@ extension CallerDirectory {
         in vault: VaultID,
         audit: @escaping AuditMaker
     ) async throws {
+        try caller?.checkText()
         let user = try await users.delete(id, in: vault, audit: audit) { user in
             if let caller, !caller.sees(label: user.label) { throw Self.noUser }
         }

@@ -5,7 +5,8 @@ package import SQL
 package import Sealing
 package import Store
 
-/// `caller` is who asks, and bounds what comes of it; `nil` is the operator, who acts on the instance's own machine.
+/// `caller` is who asks, and bounds what comes of it; `nil` is the operator, who acts on the instance's own machine. Who
+/// signed in by a retiring text of a key is refused everything that writes (`forbidden`).
 package final class CallerDirectory: Sendable {
     package let keys: KeyRepository
     package let users: SMTPUserRepository
@@ -48,6 +49,7 @@ package final class CallerDirectory: Sendable {
         in vault: VaultID,
         audit: @escaping AuditMaker
     ) async throws -> (key: APIKey, text: Secret<String>) {
+        try caller?.checkText()
         let (fresh, id, now) = (KeyText.make(), ids.next() as KeyID, clock.now())
         let key = try await keys.insert(under: caller?.key, in: vault, audit: audit) { parent in
             if caller != nil { _ = try Asker(parent?.key, at: now) }
@@ -69,6 +71,7 @@ package final class CallerDirectory: Sendable {
         in vault: VaultID,
         audit: @escaping AuditMaker
     ) async throws -> (key: APIKey, text: Secret<String>) {
+        try caller?.checkText()
         let (fresh, now) = (KeyText.make(), clock.now())
         let rotated = try await keys.rotate(id, askedBy: caller?.key, in: vault, at: now, audit: audit) { key, asker in
             if let caller, !caller.sees(label: key.label) { throw Self.noKey }
@@ -93,6 +96,7 @@ package final class CallerDirectory: Sendable {
         in vault: VaultID,
         audit: @escaping AuditMaker
     ) async throws {
+        try caller?.checkText()
         let ended = try await keys.revoke(id, in: vault, at: clock.now(), audit: audit) { key in
             if let caller, !caller.sees(label: key.label) { throw Self.noKey }
         }
@@ -108,6 +112,7 @@ package final class CallerDirectory: Sendable {
         in vault: VaultID,
         audit: @escaping AuditMaker
     ) async throws -> APIKey {
+        try caller?.checkText()
         let key = try await keys.relabel(id, as: label, in: vault, at: clock.now(), audit: audit) { key in
             if let caller, !caller.sees(label: key.label) { throw Self.noKey }
             try caller?.checkSight(label)

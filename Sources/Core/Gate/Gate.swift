@@ -10,7 +10,9 @@ package struct Gate: Sendable {
     package func authorize(_ caller: Caller, _ action: Action, in vault: VaultID) throws(PosternError) {
         guard caller.vault == vault else { throw PosternError(.notFound, "there is no such thing in this vault") }
         guard !caller.isReadOnly || action.changesNothing else {
-            throw PosternError(.forbidden, "\(caller.label) may only read, and \(action.rawValue) changes something")
+            throw PosternError(
+                .forbidden, "\(caller.label) may only read, and \(action.rawValue) changes something",
+                fix: "Use a key that is not read_only.")
         }
         guard caller.labelPrefix == nil || action.isWithinLabels else {
             throw PosternError(

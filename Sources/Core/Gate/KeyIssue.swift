@@ -112,6 +112,15 @@ extension Caller {
             problems: [JSONProblem(pointer: "/label", message: "must begin with \"\(labelPrefix)\"")])
     }
 
+    /// - Throws: `forbidden` where the caller signed in by a text that its key is about to lose. Otherwise whoever got hold of
+    /// that text could renew the key before its owner does again, or make keys that outlive the overlap.
+    func checkText() throws(PosternError) {
+        guard isRetiring else { return }
+        throw PosternError(
+            .forbidden, "the key's old text, which goes on for a while, makes and changes no keys and SMTP users",
+            fix: "Use the key's new text.")
+    }
+
     /// The key that asks; `nil` for a caller that is none.
     var key: KeyID? {
         switch identity {

@@ -15,6 +15,8 @@ struct Reach {
     var agent: KeyID?
     var limits: [KeyRateLimit]
     var ipPool: String?
+    /// A login outlives and outruns whatever a key is bound to in time and number.
+    private var isLogin = false
 
     init(_ key: APIKey) {
         scopes = key.scopes
@@ -39,6 +41,7 @@ struct Reach {
         agent = nil
         limits = []
         ipPool = user.ipPool
+        isLogin = true
     }
 
     /// Where the other one would reach further than this, each with the field that says so.
@@ -53,7 +56,11 @@ struct Reach {
         }
         if isReadOnly, !other.isReadOnly { breach("read_only", "must be true, as it is for the asking key") }
         if let agent, other.agent != agent {
-            breach("kind", "must be agent: an agent's key issues keys of that agent only")
+            if other.isLogin {
+                breaches.append(JSONProblem(pointer: "", message: "an agent's key makes no SMTP users"))
+            } else {
+                breach("kind", "must be agent: an agent's key issues keys of that agent only")
+            }
         }
         if let message = Self.excess(senderDomains, other.senderDomains, { $0.covers($1) }) {
             breach("sender_domains", message)

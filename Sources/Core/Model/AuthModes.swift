@@ -85,10 +85,10 @@ extension AuthModes: SettingValue {
 
     package init(json: JSONValue) throws(SettingProblem) {
         guard let object = json.objectValue else {
-            guard json.stringValue != nil else {
+            guard let text = json.stringValue else {
                 throw SettingProblem("expected a string or an object, found \(json.kind)")
             }
-            self.init(try AuthMode(json: json))
+            try self.init(environment: text)
             return
         }
         var standard: AuthMode?

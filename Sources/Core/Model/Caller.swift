@@ -30,6 +30,9 @@ package struct Caller: Hashable, Sendable {
     package var limits: [KeyRateLimit] = []
     /// Name of the IP pool that the caller's mail leaves from, where the vault's `ip_pool_strategy` is `caller`.
     package var ipPool: String?
+    /// Signed in by a key's old text, which goes on beside the new one for a while: sends and reads, but makes and changes
+    /// no keys and logins, so that whoever has the old text gets nothing that outlasts it.
+    package var isRetiring = false
 
     package init(
         vault: VaultID,

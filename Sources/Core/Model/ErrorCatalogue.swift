@@ -121,7 +121,8 @@ extension ErrorCode {
         case .rateLimited:
             ErrorEntry(
                 httpStatus: 429, smtpCode: 451, smtpEnhanced: (4, 7, 1), title: "Too many messages in this time",
-                fix: "Send again after the time in Retry-After; GET /v1/me shows what is left of each limit.")
+                fix: "Send again after the time that the answer names; GET /v1/me shows what is left of a key's limits."
+            )
         case .burstExceeded:
             ErrorEntry(
                 httpStatus: 422, smtpCode: 452, smtpEnhanced: (4, 5, 3),

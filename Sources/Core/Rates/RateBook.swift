@@ -133,10 +133,18 @@ struct RateBook: Sendable {
 // Draws.
 extension RateBook {
     /// A draw for these takes, which also gives back what is held of other buckets.
-    mutating func plan(_ takes: [RateTake], returning keys: [Key], at now: Timestamp) -> RateDraw {
+    /// - Parameter limit: buckets that it holds at most. The first take gets all of its own, however many; the draw ends
+    ///   before one that does not fit any more, so that none is overtaken for ever.
+    mutating func plan(
+        _ takes: [RateTake],
+        upTo limit: Int = .max,
+        returning keys: [Key],
+        at now: Timestamp
+    ) -> RateDraw {
         var draw = RateDraw(at: now)
         if entries.count >= capacity { forget() }
         for take in takes {
+            guard draw.isEmpty || draw.fits(take, within: limit) else { break }
             for charge in take.charges {
                 let key = Key(charge.bucket, in: take.vault)
                 guard !draw.holds(key) else { continue }

@@ -71,6 +71,14 @@ struct RateDraw: Sendable {
 
     func holds(_ key: RateBook.Key) -> Bool { places[key] != nil }
 
+    /// Whether the draw holds no more buckets than so many when it serves this take as well.
+    func fits(_ take: RateTake, within limit: Int) -> Bool {
+        // Most takes fit even where they share no bucket with the others, and none is looked for then.
+        guard buckets.count + take.charges.count > limit else { return true }
+        let fresh = take.charges.count { !holds(RateBook.Key($0.bucket, in: take.vault)) }
+        return buckets.count + fresh <= limit
+    }
+
     mutating func add(_ bucket: Bucket) {
         places[bucket.key] = buckets.count
         buckets.append(bucket)

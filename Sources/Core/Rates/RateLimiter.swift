@@ -9,8 +9,11 @@ import Store
 import Synchronization
 
 package final class RateLimiter: Service, Sendable {
-    /// Takes, and buckets that go back, of one draw at most, so that its transaction stays short.
+    /// Takes, and buckets that go back, of one draw at most.
     private static let together = 500
+    /// Buckets of one draw at most, so that its transaction stays short: it holds their rows for all processes. One take may
+    /// have as many as its submission has recipients, and more; it is alone then.
+    static let rows = 2_000
     /// Buckets that are remembered at most, beside those of which something is held.
     private static let capacity = 20_000
 
@@ -119,9 +122,12 @@ extension RateLimiter {
 
     private func draw(for take: RateTake) async -> Turn {
         let (draw, others) = state.withLock { state in
-            let others = Array(state.waiting.prefix(Self.together))
+            let takes = [take] + state.waiting.prefix(Self.together).map(\.take)
+            let draw = state.book.plan(takes, upTo: Self.rows, returning: [], at: clock.now())
+            // Those that do not fit wait for the next draw.
+            let others = Array(state.waiting.prefix(draw.takes.count - 1))
             state.waiting.removeFirst(others.count)
-            return (state.book.plan([take] + others.map(\.take), returning: [], at: clock.now()), others)
+            return (draw, others)
         }
         let turns: [Turn]
         do {

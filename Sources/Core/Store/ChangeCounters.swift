@@ -35,28 +35,35 @@ package enum Announcement {
 }
 
 extension SQLDatabase {
-    /// A write after which what other processes remember of the topic is out of date.
+    /// A write after which what other processes remember of the topic is out of date. Changes of a topic wait for each other.
+    /// - Parameter changedNothing: whether the body's answer says that it found nothing to change: nobody need forget
+    ///   anything then, so that asking to delete what is not there does not cost every process what it remembers.
     @discardableResult
     func change<Value: Sendable>(
         _ topic: ChangeTopic,
+        unless changedNothing: @escaping @Sendable (Value) -> Bool = { _ in false },
         _ body: @escaping @Sendable (any SQLConnection) throws -> Value
     ) async throws -> Value {
-        let value = try await write { connection in
-            try connection.raise(topic)
-            return try body(connection)
+        let (value, isChanged) = try await write { connection in
+            // First, because it is the lock; nobody sees it before the commit.
+            try connection.raise(topic, by: 1)
+            let value = try body(connection)
+            let isChanged = !changedNothing(value)
+            if !isChanged { try connection.raise(topic, by: -1) }
+            return (value, isChanged)
         }
-        announce(Announcement.changes)
+        if isChanged { announce(Announcement.changes) }
         return value
     }
 }
 
 extension SQLConnection {
     /// Says, in the commit of the change itself, that what is remembered of the topic is out of date.
-    fileprivate func raise(_ topic: ChangeTopic) throws(SQLError) {
+    fileprivate func raise(_ topic: ChangeTopic, by number: Int) throws(SQLError) {
         try send(
             """
-            INSERT INTO change_counters (topic, value) VALUES (\(topic.rawValue), 1)
-            ON CONFLICT (topic) DO UPDATE SET value = change_counters.value + 1
+            INSERT INTO change_counters (topic, value) VALUES (\(topic.rawValue), \(number))
+            ON CONFLICT (topic) DO UPDATE SET value = change_counters.value + excluded.value
             """)
     }
 }

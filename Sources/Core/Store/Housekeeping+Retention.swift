@@ -20,14 +20,16 @@ extension HousekeepingRepository {
             guard !rows.isEmpty else { return 0 }
             let messages = try rows.map { try $0.text(0) }
             for table in [SQLStatement("message_events"), "failures", "outbox"] {
-                try connection.send("DELETE FROM \(table) WHERE message_id IN \(list: messages)")
+                try connection.send(
+                    "DELETE FROM \(table) WHERE vault_id = \(vault.text) AND message_id IN \(list: messages)")
             }
-            try connection.send("DELETE FROM smtp_relay_logs WHERE id IN \(list: messages)")
+            try connection.send(
+                "DELETE FROM smtp_relay_logs WHERE vault_id = \(vault.text) AND id IN \(list: messages)")
             // Messages of one submission share its payload: it goes with the last of them.
             let payloads = Set(try rows.map { try $0.text(1) }).sorted()
             try connection.send(
                 """
-                DELETE FROM payloads WHERE id IN \(list: payloads) AND NOT EXISTS
+                DELETE FROM payloads WHERE vault_id = \(vault.text) AND id IN \(list: payloads) AND NOT EXISTS
                     (SELECT 1 FROM smtp_relay_logs WHERE smtp_relay_logs.payload_id = payloads.id)
                 """)
             return rows.count

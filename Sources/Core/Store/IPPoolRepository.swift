@@ -56,7 +56,7 @@ package struct IPPoolRepository: Sendable {
 
     /// What has to hold of the vault's own settings and its pools, before and after.
     package typealias Rule =
-        @Sendable (_ values: [String: any SettingValue], _ before: IPPools, _ after: IPPools) throws -> Void
+        @Sendable (_ own: OwnSettings, _ before: IPPools, _ after: IPPools) throws -> Void
 
     /// Changes a pool as it is at that moment.
     /// - Returns: the pool as it is now; `nil` when it is not there.
@@ -69,7 +69,7 @@ package struct IPPoolRepository: Sendable {
         audit: @escaping AuditMaker,
         _ change: @escaping @Sendable (inout IPPool) throws -> Void
     ) async throws -> IPPool? {
-        try await database.change(.vaults) { connection in
+        try await database.change(.vaults, unless: { $0 == nil }) { connection in
             let all = try Self.all(in: vault, connection)
             guard let index = all.firstIndex(where: { $0.id == id }) else { return nil }
             var after = all
@@ -96,7 +96,7 @@ package struct IPPoolRepository: Sendable {
         rule: @escaping Rule = { _, _, _ in },
         audit: @escaping AuditMaker
     ) async throws -> Bool {
-        try await database.change(.vaults) { connection in
+        try await database.change(.vaults, unless: { !$0 }) { connection in
             let all = try Self.all(in: vault, connection)
             guard let pool = all.first(where: { $0.id == id }) else { return false }
             try Self.check(rule, all, all.filter { $0.id != id }, in: vault, connection)
@@ -114,9 +114,7 @@ package struct IPPoolRepository: Sendable {
         in vault: VaultID,
         _ connection: any SQLConnection
     ) throws {
-        func pools(_ rows: [IPPool]) -> IPPools { IPPools(rows.map { ($0.domain, $0.pool, $0.ips) }) }
-        let values = SettingsRepository.typed(try SettingsRepository.rows(in: vault, connection))
-        try rule(values, pools(before), pools(after))
+        try rule(try SettingsRepository.own(in: vault, connection), IPPools(before), IPPools(after))
     }
 
     package func list(in vault: VaultID, page: Page) async throws -> [IPPool] {
@@ -131,10 +129,6 @@ package struct IPPoolRepository: Sendable {
     }
 
     /// In the order of creation.
-    package func all(in vault: VaultID) async throws -> [IPPool] {
-        try await database.read { connection in try Self.all(in: vault, connection) }
-    }
-
     static func all(in vault: VaultID, _ connection: any SQLConnection) throws -> [IPPool] {
         try connection.rows(
             "SELECT \(columns) FROM mailerq_ip_pools WHERE vault_id = \(vault.text) ORDER BY id"
@@ -158,4 +152,8 @@ package struct IPPoolRepository: Sendable {
             createdAt: Timestamp(milliseconds: try row.integer(5)),
             updatedAt: Timestamp(milliseconds: try row.integer(6)))
     }
+}
+
+extension IPPools {
+    init(_ pools: [IPPool]) { self.init(pools.map { ($0.domain, $0.pool, $0.ips) }) }
 }

@@ -71,10 +71,10 @@ package struct KeyRepository: Sendable {
         audit: @escaping AuditMaker,
         _ renew: @escaping @Sendable (_ key: APIKey, _ asker: APIKey?) throws -> Renewal
     ) async throws -> APIKey? {
-        try await database.change(.callers) { connection in
+        try await database.change(.callers, unless: { $0 == nil }) { connection in
             guard let old = try connection.lockedKey(id, in: vault) else { return nil }
             let renewal = try renew(old, try asker.flatMap { try connection.key($0, in: vault) })
-            try connection.send("DELETE FROM retiring_key_texts WHERE key_id = \(id.text)")
+            try connection.endOldTexts(of: id, in: vault)
             if let end = renewal.oldEndsAt {
                 try connection.send(
                     """
@@ -105,7 +105,7 @@ package struct KeyRepository: Sendable {
         audit: @escaping AuditMaker,
         _ judge: @escaping @Sendable (APIKey) throws -> Void = { _ in }
     ) async throws -> [KeyID]? {
-        try await database.change(.callers) { connection in
+        try await database.change(.callers, unless: { $0?.isEmpty ?? true }) { connection in
             guard let key = try connection.lockedKey(id, in: vault) else { return nil }
             try judge(key)
             var ended: [KeyID] = []
@@ -113,7 +113,7 @@ package struct KeyRepository: Sendable {
             // Level by level: a child that is being made at this moment is waited for, because its parent's row is held.
             while !generation.isEmpty {
                 for var key in generation {
-                    try connection.end(key, at: now)
+                    try connection.end(key.id, in: vault, at: now)
                     let before = key.document(at: now)
                     (key.revokedAt, key.retiringUntil) = (now, nil)
                     try connection.record(
@@ -136,7 +136,7 @@ package struct KeyRepository: Sendable {
         audit: @escaping AuditMaker,
         _ judge: @escaping @Sendable (APIKey) throws -> Void
     ) async throws -> APIKey? {
-        try await database.change(.callers) { connection in
+        try await database.change(.callers, unless: { $0 == nil }) { connection in
             guard let old = try connection.lockedKey(id, in: vault) else { return nil }
             try judge(old)
             try connection.send(
@@ -220,8 +220,9 @@ extension SQLConnection {
         var (depth, above) = (1, key.parent)
         while let next = above {
             depth += 1
-            above = try row("SELECT parent_id FROM smtp_relay_api_keys WHERE id = \(next.text)")?.optionalText(0)
-                .map(KeyID.init(stored:))
+            above = try row(
+                "SELECT parent_id FROM smtp_relay_api_keys WHERE id = \(next.text) AND vault_id = \(vault.text)"
+            )?.optionalText(0).map(KeyID.init(stored:))
         }
         return KeyRepository.Parent(key: key, depth: depth)
     }
@@ -236,9 +237,20 @@ extension SQLConnection {
         ).map(APIKey.init(row:))
     }
 
-    fileprivate func end(_ key: APIKey, at now: Timestamp) throws(SQLError) {
-        try send("DELETE FROM retiring_key_texts WHERE key_id = \(key.id.text)")
+    fileprivate func end(_ id: KeyID, in vault: VaultID, at now: Timestamp) throws(SQLError) {
+        try endOldTexts(of: id, in: vault)
         try send(
-            "UPDATE smtp_relay_api_keys SET revoked_at = \(now.milliseconds) WHERE id = \(key.id.text)")
+            """
+            UPDATE smtp_relay_api_keys SET revoked_at = \(now.milliseconds)
+            WHERE id = \(id.text) AND vault_id = \(vault.text)
+            """)
+    }
+
+    fileprivate func endOldTexts(of id: KeyID, in vault: VaultID) throws(SQLError) {
+        try send(
+            """
+            DELETE FROM retiring_key_texts WHERE key_id = \(id.text)
+                AND key_id IN (SELECT id FROM smtp_relay_api_keys WHERE vault_id = \(vault.text) AND id = \(id.text))
+            """)
     }
 }

@@ -90,12 +90,13 @@ package struct RunawayRepository: Sendable {
     /// - Returns: how many rows were forgotten.
     package func dropOld(at now: Timestamp, limit: Int) async throws -> Int {
         let time = now.adding(seconds: -Self.retention).milliseconds
+        // Who is cut off at this moment keeps its row: others take the rows in another order than ours.
         return try await database.write { connection in
             try connection.execute(
                 """
                 DELETE FROM runaway_cuts WHERE (vault_id, caller_id, reason) IN (
                     SELECT vault_id, caller_id, reason FROM runaway_cuts WHERE last_at < \(time)
-                    ORDER BY last_at LIMIT \(limit))
+                    ORDER BY last_at LIMIT \(limit) /* skip locked */)
                 """)
         }
     }

@@ -51,7 +51,7 @@ package struct SMTPUserRepository: Sendable {
         audit: @escaping AuditMaker,
         _ change: @escaping @Sendable (_ user: SMTPUser, _ asker: APIKey?) throws -> SMTPUser
     ) async throws -> SMTPUser? {
-        try await database.change(.callers) { connection in
+        try await database.change(.callers, unless: { $0 == nil }) { connection in
             guard let old = try Self.locked(id, in: vault, connection) else { return nil }
             let new = try change(old, try asker.flatMap { try connection.lockedKey($0, in: vault) })
             try connection.send(
@@ -78,7 +78,7 @@ package struct SMTPUserRepository: Sendable {
         audit: @escaping AuditMaker,
         _ judge: @escaping @Sendable (SMTPUser) throws -> Void
     ) async throws -> SMTPUser? {
-        try await database.change(.callers) { connection in
+        try await database.change(.callers, unless: { $0 == nil }) { connection in
             guard let user = try Self.locked(id, in: vault, connection) else { return nil }
             try judge(user)
             try connection.send("DELETE FROM smtp_relay_users WHERE id = \(id.text) AND vault_id = \(vault.text)")

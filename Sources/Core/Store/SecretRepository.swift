@@ -73,7 +73,7 @@ package struct SecretRepository: Sendable {
         _ audit: @escaping AuditMaker,
         _ seal: @escaping @Sendable (_ wrappedKey: [UInt8]) throws -> [UInt8]?
     ) async throws -> Bool {
-        try await database.change(.vaults) { connection in
+        try await database.change(.vaults, unless: { !$0 }) { connection in
             let changes = try connection.changeSecrets(in: vault, at: now) { key in [name: try seal(key)] }
             guard let change = changes.first, change.wasSet || change.isSet else { return false }
             try connection.record(

@@ -1,6 +1,6 @@
 // The values that a vault set for itself.
 
-import JSON
+package import JSON
 package import Model
 package import SQL
 
@@ -9,9 +9,11 @@ package struct SettingsRepository: Sendable {
 
     package init(database: any SQLDatabase) { self.database = database }
 
-    /// The vault's own values. A row of a key or form that this program does not know is left out.
-    package func values(in vault: VaultID) async throws -> [String: any SettingValue] {
-        try await database.read { connection in Self.typed(try Self.rows(in: vault, connection)) }
+    /// The vault's own settings and its pools, of one moment: a setting may name a pool.
+    package func read(in vault: VaultID) async throws -> (own: OwnSettings, pools: IPPools) {
+        try await database.read { connection in
+            (try Self.own(in: vault, connection), IPPools(try IPPoolRepository.all(in: vault, connection)))
+        }
     }
 
     /// When a value or secret of the vault was last set; `nil` when it has none of its own.
@@ -26,19 +28,38 @@ package struct SettingsRepository: Sendable {
         }
     }
 
-    static func rows(in vault: VaultID, _ connection: any SQLConnection) throws -> [String: JSONValue] {
-        var values: [String: JSONValue] = [:]
+    static func own(in vault: VaultID, _ connection: any SQLConnection) throws -> OwnSettings {
+        var own = OwnSettings()
         for row in try connection.rows("SELECT key, value FROM vault_settings WHERE vault_id = \(vault.text)") {
-            values[try row.text(0)] = try? JSONParser.parse(row.text(1))
+            own.read(try row.text(1), as: try row.text(0))
         }
-        return values
+        return own
+    }
+}
+
+/// What a vault set for itself. Keys that this program does not know are left out.
+package struct OwnSettings: Sendable {
+    package private(set) var values: [String: any SettingValue] = [:]
+    /// Of keys that are known, what stands there instead of a value of theirs: a newer program wrote it, or a hand. It is not
+    /// the same as no value, for which the instance's would hold: a limit that cannot be read must not become no limit.
+    package private(set) var unreadable: [String: JSONValue] = [:]
+
+    fileprivate mutating func read(_ text: String, as key: String) {
+        guard let declaration = Settings.declaration(key) else { return }
+        do {
+            let json = try JSONParser.parse(text)
+            do { values[key] = try declaration.fromJSON(json) } catch { unreadable[key] = json }
+        } catch {
+            unreadable[key] = .string(text)
+        }
     }
 
-    static func typed(_ rows: [String: JSONValue]) -> [String: any SettingValue] {
-        var values: [String: any SettingValue] = [:]
-        for (key, json) in rows { values[key] = try? Settings.declaration(key)?.fromJSON(json) }
-        return values
+    fileprivate mutating func set(_ key: String, _ value: (any SettingValue)?) {
+        values[key] = value
+        unreadable[key] = nil
     }
+
+    fileprivate func json(_ key: String) -> JSONValue { values[key]?.json ?? unreadable[key] ?? .null }
 }
 
 /// Several new values of a vault.
@@ -58,8 +79,8 @@ package struct SettingsChange: Sendable {
 }
 
 extension SettingsRepository {
-    /// What has to hold of the vault's own values and its pools after the change.
-    package typealias Rule = @Sendable (_ values: [String: any SettingValue], _ pools: IPPools) throws -> Void
+    /// What has to hold of the vault's own settings and its pools after the change.
+    package typealias Rule = @Sendable (_ own: OwnSettings, _ pools: IPPools) throws -> Void
 
     /// Changes several values at once: all or none, and the audit entry with them. What the same change did elsewhere in
     /// the meantime is seen by the rule: changes of settings and pools wait for each other.
@@ -72,12 +93,12 @@ extension SettingsRepository {
         audit: @escaping AuditMaker
     ) async throws {
         try await database.change(.vaults) { connection in
-            var rows = try Self.rows(in: vault, connection)
+            var own = try Self.own(in: vault, connection)
             var (before, after) = (JSONObject(), JSONObject())
             for (key, value) in change.values.sorted(by: { $0.key < $1.key }) {
-                before[key] = rows[key] ?? .null
+                before[key] = own.json(key)
                 after[key] = value?.json ?? .null
-                rows[key] = value?.json
+                own.set(key, value)
                 try Self.write(value?.json, as: key, in: vault, at: now, connection)
             }
             if let seal = change.seal {
@@ -86,8 +107,7 @@ extension SettingsRepository {
                     after[secret.name] = .isSet(secret.isSet)
                 }
             }
-            let pools = try IPPoolRepository.all(in: vault, connection)
-            try rule(Self.typed(rows), IPPools(pools.map { ($0.domain, $0.pool, $0.ips) }))
+            try rule(own, IPPools(try IPPoolRepository.all(in: vault, connection)))
             try connection.record(audit("settings", .object(before), .object(after)), in: vault)
         }
     }

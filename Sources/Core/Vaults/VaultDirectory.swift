@@ -16,7 +16,6 @@ package final class VaultDirectory: Sendable {
 
     private let vaults: VaultRepository
     private let settings: SettingsRepository
-    private let pools: IPPoolRepository
     let secrets: SecretRepository
     let masterKey: SealingKey
     private let instanceDefaults: [String: any SettingValue]
@@ -36,7 +35,6 @@ package final class VaultDirectory: Sendable {
         vaults = VaultRepository(database: database)
         settings = SettingsRepository(database: database)
         secrets = SecretRepository(database: database)
-        pools = IPPoolRepository(database: database)
         self.masterKey = masterKey
         self.instanceDefaults = instanceDefaults
         self.clock = clock
@@ -56,20 +54,38 @@ package final class VaultDirectory: Sendable {
     /// Instance level: all vaults by slug.
     package func all() async throws -> [Vault] { try await vaults.all() }
 
+    /// What the way of a message needs.
+    /// - Throws: `setting_unset` where the vault has a value that cannot be read: its mail waits until somebody sets it again.
     package func snapshot(of vault: VaultID) async throws -> Snapshot {
+        let snapshot = try await remembered(vault)
+        try snapshot.settings.checkReadable()
+        return snapshot
+    }
+
+    /// The settings for those who show or repair them, or need one of them only: also where another cannot be read.
+    package func settings(of vault: VaultID) async throws -> SettingsSnapshot {
+        try await remembered(vault).settings
+    }
+
+    private func remembered(_ vault: VaultID) async throws -> Snapshot {
         let (cached, generation) = cache.withLock { ($0.snapshots[vault], $0.generation) }
         if let cached { return cached }
-        let own = try await settings.values(in: vault)
-        let pools = try await pools.all(in: vault)
-        let snapshot = Snapshot(
-            settings: SettingsSnapshot(vault: own, instance: instanceDefaults),
-            pools: IPPools(pools.map { ($0.domain, $0.pool, $0.ips) }))
+        let (own, pools) = try await settings.read(in: vault)
+        let snapshot = Snapshot(settings: Self.snapshot(own, instanceDefaults), pools: pools)
         cache.withLock { if $0.generation == generation { $0.snapshots[vault] = snapshot } }
         return snapshot
     }
 
-    /// The snapshot if it is in memory: for places that cannot wait.
-    package func cachedSnapshot(of vault: VaultID) -> Snapshot? { cache.withLock { $0.snapshots[vault] } }
+    private static func snapshot(_ own: OwnSettings, _ instance: [String: any SettingValue]) -> SettingsSnapshot {
+        SettingsSnapshot(vault: own.values, instance: instance, unreadable: own.unreadable)
+    }
+
+    /// The snapshot if it is in memory, and `snapshot(of:)` would not throw: for places that cannot wait.
+    package func cachedSnapshot(of vault: VaultID) -> Snapshot? {
+        guard let snapshot = cache.withLock({ $0.snapshots[vault] }) else { return nil }
+        do throws(PosternError) { try snapshot.settings.checkReadable() } catch { return nil }
+        return snapshot
+    }
 
     /// Forgets all that is in memory, because another process changed something.
     package func invalidateAll() {
@@ -135,7 +151,7 @@ extension VaultDirectory {
             change, in: vault, at: clock.now(),
             rule: { [instanceDefaults] own, pools in
                 let problems = SettingRules.problems(
-                    in: SettingsSnapshot(vault: own, instance: instanceDefaults), touching: keys, pools: pools)
+                    in: Self.snapshot(own, instanceDefaults), touching: keys, pools: pools)
                 guard problems.isEmpty else { throw PosternError.validation(problems) }
             }, audit: audit)
         invalidate(vault)
@@ -149,7 +165,7 @@ extension VaultDirectory {
     /// A pool that `ip_pool_strategy` names must stay.
     package var poolRule: IPPoolRepository.Rule {
         { [instanceDefaults] own, before, after in
-            let settings = SettingsSnapshot(vault: own, instance: instanceDefaults)
+            let settings = Self.snapshot(own, instanceDefaults)
             guard case .fixed(let name) = settings.value(Settings.ipPoolStrategy) else { return }
             guard before.addresses(named: name) != nil, after.addresses(named: name) == nil else { return }
             throw PosternError(

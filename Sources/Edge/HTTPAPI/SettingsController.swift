@@ -28,7 +28,7 @@ struct SettingsController: Sendable {
     }
 
     private func show(_ vault: VaultID) async throws -> Response {
-        let settings = try await vaults.snapshot(of: vault).settings
+        let settings = try await vaults.settings(of: vault)
         let secrets = try await vaults.secretNames(in: vault)
         return .json { writer in
             writer.object { writer in
@@ -54,7 +54,7 @@ struct SettingsController: Sendable {
             throw PosternError(
                 .notFound, "there is no setting of this name", fix: "GET /v1/settings lists all settings.")
         }
-        let settings = try await vaults.snapshot(of: call.vault).settings
+        let settings = try await vaults.settings(of: call.vault)
         let secrets = try await vaults.secretNames(in: call.vault)
         let updated = try await vaults.updatedAt(key, in: call.vault)
         let view = SettingView(declaration, settings, secrets: secrets)
@@ -105,6 +105,11 @@ private struct SettingView {
         writer.member("type", declaration.typeName)
         writer.member("summary", declaration.summary)
         writer.member("optional", declaration.isOptional)
+        // It is no value of the setting's kind, so it does not stand where one would.
+        if !declaration.isSecret, let stored = settings.unreadableValue(declaration.key) {
+            writer.name("unreadable")
+            writer.value(stored)
+        }
     }
 
     private var secret: JSONValue { .object(JSONObject(["set": .bool(isSecretSet)])) }
