@@ -192,7 +192,7 @@ struct QueueHealthTests {
             configuration: configuration, management: nil, inspect: inspector.inspect, connections: { [] },
             clock: clock, logger: Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() })
         let task = Task { try await health.run() }
-        try await eventually("three rounds") { inspector.count >= 3 }
+        try await eventually("three rounds", within: 60) { inspector.count >= 3 }
         task.cancel()
         try await task.value
     }

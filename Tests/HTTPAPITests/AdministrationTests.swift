@@ -5,6 +5,7 @@ import Gate
 import HTTPTypes
 import JSON
 import Model
+import SQL
 import Sealing
 import Store
 import Testing
@@ -31,6 +32,34 @@ struct AdministrationTests {
                 #expect(
                     setting["environment"] == (declaration.isSecret ? .null : .string(declaration.environmentKey)))
             }
+        }
+    }
+
+    @Test("a stored value that cannot be read is shown, refuses mail by its name, and can be replaced")
+    func unreadable() async throws {
+        try await withDoor { door in
+            let vault = door.house.vault.id
+            try await door.house.database.write { connection in
+                try connection.execute(
+                    """
+                    INSERT INTO vault_settings (vault_id, key, value, updated_at)
+                    VALUES (\(vault.text), 'send_rate_limit', '"ten"', 1)
+                    """)
+            }
+            let message = #"{"from":"a@example.com","to":"b@example.net","subject":"s","text":"t"}"#
+            let refused = try await door.call(.post, "/v1/messages", message)
+            #expect((refused.status, refused.code) == (422, "setting_unset"))
+            #expect(refused.text.contains("send_rate_limit") && refused.text.contains("cannot read"))
+            let shown = try #require(try await door.call(.get, "/v1/settings").object["settings"]?.objectValue)
+            let setting = try #require(shown["send_rate_limit"]?.objectValue)
+            #expect(setting["value"] == .null && setting["source"] == .string("vault"))
+            #expect(setting["unreadable"] == .string("ten"))
+            #expect(shown["default_priority"]?.objectValue?["unreadable"] == nil)
+            let explained = try await door.call(.get, "/v1/settings/send_rate_limit").object
+            #expect(explained["unreadable"] == .string("ten") && explained["vault_value"] == .null)
+            let mended = try await door.call(.patch, "/v1/settings", #"{"send_rate_limit":10}"#).object["settings"]
+            #expect(mended?.objectValue?["send_rate_limit"]?.objectValue?["unreadable"] == nil)
+            #expect(try await door.call(.post, "/v1/messages", message).status == 202)
         }
     }
 

@@ -129,12 +129,13 @@ struct OpenAPITests {
 
 /// What the providers' own paths need: the name of their way to show a key, and the gate's action.
 private var providerOperations: [Operation: (scheme: String, action: Action)] {
-    let schemes = ["/ses": "aws", "/mailgun": "mailgun", "/postmark": "postmark"]
+    let schemes = ["ses": "aws", "mailgun": "mailgun", "postmark": "postmark"]
     var operations: [Operation: (scheme: String, action: Action)] = [:]
     for api in ProviderDoor.apis {
+        let provider = api.settingsBase.split(separator: "/").first.map(String.init) ?? ""
         for operation in api.operations {
             operations[Operation(operation.method, api.base + operation.path)] = (
-                schemes[api.settingsBase] ?? "key", operation.action
+                schemes[provider] ?? "key", operation.action
             )
         }
     }

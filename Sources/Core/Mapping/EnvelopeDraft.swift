@@ -55,7 +55,11 @@ struct EnvelopeDraft {
         case .fromDomain: return try Self.found(context.pools.addresses(forDomain: domain), "for \(domain)", context)
         case .fixed(let name): return try Self.found(context.pools.addresses(named: name), "named \(name)", context)
         case .caller:
-            guard let name = context.callerPool else { return try Self.found(nil, "of the caller", context) }
+            guard let name = context.callerPool else {
+                return try Self.found(
+                    nil, "of the caller", context,
+                    fix: "Use a key or an SMTP user with an ip_pool, or choose another ip_pool_strategy.")
+            }
             return try Self.found(context.pools.addresses(named: name), "named \(name)", context)
         }
     }
@@ -63,13 +67,14 @@ struct EnvelopeDraft {
     private static func found(
         _ addresses: [String]?,
         _ description: String,
-        _ context: MappingContext
+        _ context: MappingContext,
+        fix: String? = nil
     ) throws(PosternError) -> [String] {
         if let addresses { return addresses }
         switch try context.settings.require(Settings.ipPoolMissing) {
         case .default: return []
         case .refuse:
-            throw PosternError(.noIPPool, "there is no IP pool \(description), and ip_pool_missing is refuse")
+            throw PosternError(.noIPPool, "there is no IP pool \(description), and ip_pool_missing is refuse", fix: fix)
         }
     }
 }

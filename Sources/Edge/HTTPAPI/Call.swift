@@ -44,6 +44,11 @@ struct Call: Sendable {
             after: after)
     }
 
+    /// Entries of the audit log for what this call does, where before and after are known only inside the transaction.
+    func audits(_ action: Action) -> AuditMaker {
+        { resource, before, after in audit(action, resource, before: before, after: after) }
+    }
+
     /// The body as it came.
     /// - Throws: `message_too_large` beyond the limit, `validation_failed` when the client goes away in the middle.
     func body(upTo limit: Int) async throws -> ByteBuffer {
@@ -105,6 +110,13 @@ struct Call: Sendable {
             )
         }
         return JSONReader(object)
+    }
+
+    /// A body of which nothing has to be given, and which may be missing as a whole.
+    func optionalForm() async throws -> JSONReader {
+        let isEmpty = request.headers[.contentType] == nil && request.headers[.contentLength] ?? "0" == "0"
+        if isEmpty, request.headers[.transferEncoding] == nil { return JSONReader(JSONObject()) }
+        return try await form()
     }
 }
 

@@ -96,17 +96,3 @@ struct KeyController: Sendable {
         }
     }
 }
-
-extension Call {
-    /// Entries of the audit log for what this call does.
-    func audits(_ action: Action) -> AuditMaker {
-        { resource, before, after in audit(action, resource, before: before, after: after) }
-    }
-
-    /// A body of which nothing has to be given, and which may be missing as a whole.
-    func optionalForm() async throws -> JSONReader {
-        let isEmpty = request.headers[.contentType] == nil && request.headers[.contentLength] ?? "0" == "0"
-        if isEmpty, request.headers[.transferEncoding] == nil { return JSONReader(JSONObject()) }
-        return try await form()
-    }
-}

@@ -6,16 +6,13 @@ import Hummingbird
 import JSON
 import Model
 import Rates
+import Store
 import Vaults
 
 struct MeController: Sendable {
     let limiter: RateLimiter
     let vaults: VaultDirectory
-
-    init(limiter: RateLimiter, vaults: VaultDirectory) {
-        self.limiter = limiter
-        self.vaults = vaults
-    }
+    let callers: CallerDirectory
 
     var endpoints: [Endpoint] {
         [
@@ -24,12 +21,18 @@ struct MeController: Sendable {
                 let settings = try await vaults.snapshot(of: caller.vault).settings
                 let statuses = try await limiter.statuses(
                     RateRules.buckets(of: caller, settings: settings), in: caller.vault)
-                return .json { writer in Self.write(caller, statuses, to: &writer) }
+                let key = try await key(of: caller)
+                return .json { writer in Self.write(caller, key, statuses, to: &writer) }
             }
         ]
     }
 
-    private static func write(_ caller: Caller, _ statuses: [RateStatus], to writer: inout JSONWriter) {
+    private func key(of caller: Caller) async throws -> APIKey? {
+        guard case .key(let id) = caller.identity else { return nil }
+        return try await callers.keys.find(id, in: caller.vault)
+    }
+
+    private static func write(_ caller: Caller, _ key: APIKey?, _ statuses: [RateStatus], to writer: inout JSONWriter) {
         writer.object { writer in
             writer.member("id", caller.identity.id)
             switch caller.identity {
@@ -44,6 +47,10 @@ struct MeController: Sendable {
             writer.member("label_prefix", caller.labelPrefix)
             writer.name("sender_domains")
             if let domains = caller.senderDomains { writer.value(domains.json) } else { writer.null() }
+            writer.name("allowed_ips")
+            if let networks = key?.allowedIPs { writer.value(networks.map(\.description).json) } else { writer.null() }
+            writer.member("ip_pool", caller.ipPool)
+            writer.member("expires_at", key?.expiresAt)
             writer.name("rates")
             writer.array { writer in
                 for status in statuses {

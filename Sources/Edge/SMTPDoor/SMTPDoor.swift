@@ -134,7 +134,8 @@ package struct SMTPDoor: SMTPServerDelegate {
     }
 
     private static let signInFirst = SMTPReply(
-        530, EnhancedCode(5, 7, 0), "Sign in with AUTH first, with a login that still exists")
+        530, EnhancedCode(5, 7, 0),
+        "Sign in with AUTH first; a session ends with its login and with its password, then over a new connection")
 
     private static func idempotency(_ raw: RawSubmission) throws(PosternError) -> IdempotencyKey? {
         guard let key = MIMEDialect.idempotencyKey(in: raw.bytes) else { return nil }
@@ -144,7 +145,9 @@ package struct SMTPDoor: SMTPServerDelegate {
     private static func reply(to error: PosternError) -> SMTPReply {
         let (category, subject, detail) = error.code.entry.smtpEnhanced
         var lines = [error.detail.asciiLine, error.fix.asciiLine, error.code.rawValue]
-        if let seconds = error.retryAfter { lines.insert("Try again in \(seconds) s", at: 1) }
+        if let seconds = error.retryAfter, error.code.entry.smtpCode < 500 {
+            lines.insert("Try again in \(seconds) s", at: 1)
+        }
         return SMTPReply(error.code.entry.smtpCode, EnhancedCode(category, subject, detail), lines)
     }
 }

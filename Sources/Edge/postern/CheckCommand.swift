@@ -41,7 +41,7 @@ struct CheckCommand: AsyncParsableCommand {
                     throw StartError(
                         description: problems.map { "\($0.pointer.dropFirst()) \($0.message)" }.joined(separator: "; "))
                 }
-                let missing = SettingRules.missing(fromInstance: configuration.settingDefaults).map(\.environmentKey)
+                let missing = Startup.missingDefaults(configuration)
                 return missing.isEmpty
                     ? "all that mail needs has a value"
                     : "no value for \(missing.joined(separator: ", ")): each vault needs its own"

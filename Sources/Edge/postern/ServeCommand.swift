@@ -82,9 +82,15 @@ enum Startup {
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
+    /// Variables of settings that every vault would have to set for itself; its sender domains it sets in any case.
+    static func missingDefaults(_ configuration: InstanceConfiguration) -> [String] {
+        SettingRules.missing(fromInstance: configuration.settingDefaults)
+            .filter { $0.key != Settings.allowedSenderDomains.key }.map(\.environmentKey)
+    }
+
     /// A vault that has no value of its own refuses mail where the instance has none either.
     static func lookAtDefaults(_ configuration: InstanceConfiguration, _ logger: Logger) {
-        let missing = SettingRules.missing(fromInstance: configuration.settingDefaults).map(\.environmentKey)
+        let missing = missingDefaults(configuration)
         guard !missing.isEmpty else { return }
         logger.warning(
             "the instance has no value for settings that mail needs; vaults without values of their own refuse it",
