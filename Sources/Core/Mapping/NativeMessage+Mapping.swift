@@ -53,18 +53,20 @@ extension NativeMessage {
         let (message, recipients) = try MIMEDialect.read(submission, context)
         let draft = draft(message)
         let envelopes = try draft.envelopes(for: recipients, context)
-        let origins = envelopes.map { envelope in
-            var origins = MIMEDialect.origins(submission, draft, context)
-            origins["recipient"] =
-                envelopeRecipients.first { $0.value.comparisonKey == envelope.recipient.comparisonKey }
-                .map { .payload($0.at) } ?? .message("To, Cc or Bcc")
-            addOrigins(to: &origins)
-            origins["mime"] = .payload(raw.at)
-            return origins
-        }
         return MappedMessage(
             correlation: context.correlation, envelopes: envelopes, sendAt: sendAt?.value, metadata: metadata,
-            origins: context.isExplained ? origins : [])
+            origins: context.isExplained
+                ? envelopes.map { origins(of: $0.recipient, raw.at, MIMEDialect.origins(submission, draft, context)) }
+                : [])
+    }
+
+    private func origins(of recipient: EmailAddress, _ place: String, _ message: FieldOrigins) -> FieldOrigins {
+        var origins = message
+        let named = envelopeRecipients.first { $0.value.comparisonKey == recipient.comparisonKey }
+        origins["recipient"] = named.map { .payload($0.at) } ?? .message("To, Cc or Bcc")
+        addOrigins(to: &origins)
+        origins["mime"] = .payload(place)
+        return origins
     }
 
     private func draft(_ content: Envelope.Content) -> EnvelopeDraft {
