@@ -81,6 +81,23 @@ struct GateTests {
         }
     }
 
+    @Test("who is bound in what it sends does not send the backlog of others")
+    func repair() {
+        let vault: VaultID = ids.next()
+        let free = caller(.all, in: vault)
+        #expect((try? Gate().authorize(free, .queueRepair, in: vault)) != nil)
+        var agent = free
+        agent.agent = ids.next()
+        var narrowed = free
+        narrowed.senderDomains = [DomainPattern("acme.com")].compactMap { $0 }
+        var limited = free
+        limited.limits = [KeyRateLimit(key: ids.next(), limit: RateLimit(perHour: 1, burst: 1))]
+        for bound in [agent, narrowed, limited] {
+            #expect((try? Gate().authorize(bound, .queueRepair, in: vault)) == nil)
+            #expect((try? Gate().authorize(bound, .messageSend, in: vault)) != nil)
+        }
+    }
+
     @Test("a login's mail takes whatever route the vault chose, at home only, and nothing else without its scope")
     func logins() {
         let (home, other): (VaultID, VaultID) = (ids.next(), ids.next())

@@ -50,7 +50,7 @@ struct RunawayRepositoryTests {
             // Who waits for the row would wait for ever: it is let go then, so that the test can fail.
             let isLetGo = Mutex(false)
             let rescue = Task {
-                try await Task.sleep(for: .seconds(5))
+                try await Task.sleep(for: .seconds(20))
                 isLetGo.withLock { $0 = true }
                 stop.release()
             }

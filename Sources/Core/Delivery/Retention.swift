@@ -46,6 +46,7 @@ package struct Retention: Service {
                 } catch {
                     logger.error("old messages could not be deleted", metadata: ["error": "\(error)"])
                 }
+                // Days go by unannounced: nothing says that a message has become old enough.
                 try? await Task.sleep(for: .seconds(interval))
             }
         }

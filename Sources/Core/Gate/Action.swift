@@ -70,6 +70,9 @@ package enum Action: String, Sendable, CaseIterable {
         }
     }
 
+    /// Whether it sends a backlog of whatever callers again, past the limits and the policy that hold each one for itself.
+    var sendsForOthers: Bool { self == .queueRepair }
+
     /// Whether an SMTP user may do it without any scope: its mail takes whatever route the vault chose.
     var isOpenToLogins: Bool { self == .routeMailerQ || self == .routeMailerQHTTP }
 }

@@ -19,6 +19,12 @@ package struct Gate: Sendable {
                 .forbidden, "\(caller.label) is narrowed to labels, and \(action.rawValue) concerns the whole vault",
                 fix: "Use a key without label_prefix.")
         }
+        guard !action.sendsForOthers || !caller.isBoundInSending else {
+            throw PosternError(
+                .forbidden,
+                "\(caller.label) is bound in what it sends, and \(action.rawValue) sends what others handed in",
+                fix: "Use a key that is no agent's, and has neither sender_domains nor a rate limit of its own.")
+        }
         if case .smtpUser = caller.identity, action.isOpenToLogins { return }
         guard action.scopes.isEmpty || !caller.scopes.isDisjoint(with: action.scopes) else {
             let needed = action.scopes.namesInOrder.joined(separator: " or ")

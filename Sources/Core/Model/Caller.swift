@@ -50,6 +50,9 @@ package struct Caller: Hashable, Sendable {
         self.senderDomains = senderDomains
     }
 
+    /// Whether rules of its own hold what it sends, beside those of the vault.
+    package var isBoundInSending: Bool { agent != nil || senderDomains != nil || !limits.isEmpty }
+
     /// Whether a thing with this label is within the caller's sight.
     package func sees(label: String) -> Bool { labelPrefix.map { label.utf8.starts(with: $0.utf8) } ?? true }
 }

@@ -182,6 +182,7 @@ extension RateLimiter {
         await cancelWhenGracefulShutdown { [self] in
             while !Task.isCancelled {
                 await tidy()
+                // Tokens that nobody asks for make no sound: only looking finds them.
                 try? await Task.sleep(for: .seconds(1))
             }
         }

@@ -110,6 +110,7 @@ extension RunawayGuard: Service {
         await cancelWhenGracefulShutdown { [self] in
             while !Task.isCancelled {
                 await writeCuts()
+                // What came in meanwhile is written together, so that a flood of refusals costs one write.
                 try? await Task.sleep(for: .seconds(CutRecorder.interval))
             }
         }
