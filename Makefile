@@ -58,7 +58,7 @@ check: ## Lint, and compare generated pages with what the program says
 
 docs: ## Write the generated pages
 	swift build $(DEBUG) --product postern
-	@for page in configuration settings errors; do \
+	@for page in configuration settings errors access; do \
 	  $$(swift build $(DEBUG) --show-bin-path)/postern reference $$page > docs/$$page.md; done
 
 bench: ## Measure, beside peers in the same run

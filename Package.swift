@@ -62,6 +62,7 @@ let lifecycleTestKit = Target.Dependency.product(
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 
+let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 
 let package = Package(
@@ -80,6 +81,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -113,6 +115,7 @@ let package = Package(
         target("WebClient", .wire, ["MIME", "Sealing", httpClient, nioCore, nioHTTP1, nioPosix, nioSSL]),
         target("RabbitMQManagement", .wire, ["JSON", "WebClient"]),
         target("Sealing", .wire, [crypto, .product(name: "CryptoExtras", package: "swift-crypto")]),
+        target("OpenID", .wire, ["JSON", "Sealing", "WebClient", crypto, jwtKit]),
         target("Prometheus", .wire, [metrics, .product(name: "CoreMetrics", package: "swift-metrics")]),
 
         // Core
@@ -120,7 +123,16 @@ let package = Package(
         target("Store", .core, ["JSON", "MIME", "Model", "SQL", crypto]),
         target("Gate", .core, ["JSON", "Model", "Sealing", "SQL", "Store", logging]),
         target("Events", .core, ["AMQP", "JSON", "MailerQ", "Model", "SQL", "Store", logging, metrics]),
-        target("Vaults", .core, ["JSON", "MIME", "Model", "Sealing", "SQL", "Store"]),
+        target("Audit", .core, ["JSON", "Model", "SQL", "Sealing", "Store", crypto, logging, lifecycle]),
+        target(
+            "People", .core,
+            [
+                "Gate", "JSON", "MIME", "Model", "OpenID", "Outbox", "SQL", "Sealing", "Store", "Vaults", "WebClient",
+                crypto,
+                jwtKit, logging, lifecycle,
+            ]),
+        target(
+            "Vaults", .core, ["JSON", "MIME", "Model", "Rates", "Sealing", "SQL", "Store", logging, lifecycle]),
         target("Mapping", .core, ["Forms", "JSON", "MIME", "Model", "Sealing"]),
         target("Dialects", .core, ["Forms", "JSON", "MIME", "Mapping", "Model"]),
         target("Policy", .core, ["MIME", "Mapping", "Model"]),
@@ -147,8 +159,8 @@ let package = Package(
         target(
             "Alerts", .core,
             [
-                "JSON", "Model", "Outbox", "Sealing", "SQL", "Store", "Vaults", "WebClient", crypto, logging, metrics,
-                lifecycle,
+                "JSON", "MIME", "Model", "Outbox", "Sealing", "SQL", "Store", "Vaults", "WebClient", crypto, logging,
+                metrics, lifecycle,
             ]),
 
         // Edge
@@ -168,7 +180,9 @@ let package = Package(
             "HTTPAPI", .edge,
             [
                 "Alerts", "Broker", "Delivery", "Dialects", "Forms", "Gate", "JSON", "MIME", "MailerQREST", "Mapping",
-                "Model", "Outbox", "Providers", "Rates", "SQL", "Sealing", "Store", "Vaults", "WebClient", hummingbird,
+                "Audit", "Model", "OpenID", "Outbox", "People", "Providers", "Rates", "SQL", "Sealing", "Store",
+                "Vaults",
+                "WebClient", hummingbird,
                 hummingbirdCore, httpTypes, logging, metrics,
                 nioCore,
             ],
@@ -176,16 +190,20 @@ let package = Package(
         target(
             "SMTPDoor", .edge,
             [
-                "Gate", "MIME", "Mapping", "Model", "Outbox", "Policy", "SMTP", "SMTPServer", "Sealing", "Store",
+                "Audit", "Gate", "MIME", "Mapping", "Model", "Outbox", "Policy", "SMTP", "SMTPServer", "Sealing",
+                "Store",
                 "Vaults", logging,
                 metrics, nioCore,
             ]),
-        target("Commands", .edge, ["JSON", "MIME", "Model", argumentParser, httpClient, nioCore, nioHTTP1, nioPosix]),
+        target(
+            "Commands", .edge,
+            ["JSON", "MIME", "Model", "Sealing", argumentParser, httpClient, nioCore, nioHTTP1, nioPosix]),
         .executableTarget(
             name: "postern",
             dependencies: [
-                "AMQP", "Alerts", "Broker", "CGlibcShims", "Commands", "Delivery", "Events", "Gate", "HTTPAPI", "JSON",
-                "MIME", "MailerQ", "MailerQREST", "Mapping", "Model", "Outbox",
+                "AMQP", "Alerts", "Audit", "Broker", "CGlibcShims", "Commands", "Delivery", "Events", "Gate", "HTTPAPI",
+                "JSON",
+                "MIME", "MailerQ", "MailerQREST", "Mapping", "Model", "OpenID", "Outbox", "People",
                 "Policy", "Rates", "Runaway", "RabbitMQManagement", "WebClient", "Prometheus",
                 "SMTP", "SMTPDoor", "SMTPServer", "SMTPClient", "PostgreSQL", "SQL", "SQLite", "Sealing", "Environment",
                 "Store", "Vaults",
@@ -206,7 +224,7 @@ let package = Package(
         tests("SMTPServer", ["SMTP", nioCore, nioPosix, nioEmbedded, nioSSL, logging, lifecycleTestKit]),
         tests("SMTPClient", ["SMTP", nioCore, nioPosix, nioSSL, logging]),
         tests("Prometheus", [.product(name: "CoreMetrics", package: "swift-metrics")]),
-        tests("Commands", ["JSON", "Model", argumentParser, nioCore, nioHTTP1, nioPosix]),
+        tests("Commands", ["JSON", "Model", "Sealing", argumentParser, nioCore, nioHTTP1, nioPosix]),
         .target(name: "TestSupport", dependencies: ["CPQ"], path: "Tests/TestSupport", swiftSettings: settings),
         .target(
             name: "CoreTestSupport",
@@ -230,7 +248,8 @@ let package = Package(
         tests(
             "Alerts",
             [
-                "CoreTestSupport", "JSON", "Model", "Outbox", "Prometheus", "SQL", "Sealing", "Store", "TestSupport",
+                "CoreTestSupport", "JSON", "MIME", "Model", "Outbox", "Prometheus", "SQL", "Sealing", "Store",
+                "TestSupport",
                 "Vaults", "WebClient", "WebTestSupport", crypto, logging, lifecycle, lifecycleTestKit,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ]),
@@ -245,7 +264,34 @@ let package = Package(
             "Store",
             ["CoreTestSupport", "JSON", "MIME", "Model", "SQL", "Sealing", "TestSupport", "Vaults"]),
         tests("Gate", ["CoreTestSupport", "JSON", "Model", "SQL", "Sealing", "Store", logging]),
-        tests("Vaults", ["CoreTestSupport", "JSON", "Model", "SQL", "Sealing", "Store", "TestSupport"]),
+        tests(
+            "Vaults",
+            [
+                "CoreTestSupport", "Delivery", "JSON", "Model", "Rates", "SQL", "Sealing", "Store", "TestSupport",
+                logging,
+                lifecycleTestKit,
+            ]),
+        tests(
+            "OpenID",
+            [
+                "JSON", "Sealing", "WebClient", "WebTestSupport", crypto,
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+            ]),
+        tests(
+            "People",
+            [
+                "CoreTestSupport", "Gate", "JSON", "MIME", "Model", "OpenID", "Outbox", "SQL", "Sealing", "Store",
+                "TestSupport", "Vaults", crypto, .product(name: "CryptoExtras", package: "swift-crypto"), jwtKit,
+                logging,
+                lifecycle,
+            ]),
+        tests(
+            "Audit",
+            [
+                "CoreTestSupport", "JSON", "Model", "SQL", "Sealing", "Store", "TestSupport", "Vaults", logging,
+                lifecycleTestKit,
+            ]
+        ),
         tests("Mapping", ["JSON", "MIME", "Model", "TestSupport"], hasFixtures: true),
         tests("Policy", ["MIME", "Model"]),
         tests("Dialects", ["Forms", "JSON", "MIME", "Mapping", "Model", "TestSupport"], hasFixtures: true),
@@ -281,15 +327,17 @@ let package = Package(
         tests(
             "HTTPAPI",
             [
-                "Alerts", "Broker", "CoreTestSupport", "Gate", "MailerQREST", "WebClient", "WebTestSupport", "JSON",
-                "MIME", "Model", "Outbox", "Providers", "Rates", "SQL", "Sealing", "Store", "Vaults",
+                "Alerts", "Audit", "Broker", "CoreTestSupport", "Gate", "MailerQREST", "WebClient", "WebTestSupport",
+                "JSON",
+                "MIME", "Model", "Outbox", "People", "Providers", "Rates", "SQL", "Sealing", "Store", "Vaults",
                 hummingbird,
                 httpTypes, logging, nioCore, nioEmbedded,
             ]),
         tests(
             "SMTPDoor",
             [
-                "CoreTestSupport", "Gate", "JSON", "MIME", "Model", "Outbox", "SMTP", "SMTPServer", "Sealing", "Store",
+                "Audit", "CoreTestSupport", "Gate", "JSON", "MIME", "Model", "Outbox", "SMTP", "SMTPServer", "Sealing",
+                "Store",
                 "Vaults", logging, nioCore,
             ]),
     ]

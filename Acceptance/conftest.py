@@ -11,6 +11,7 @@ import pytest
 from harness.cli import Cli
 from harness.mailerq import StandIn
 from harness.peers import Peer
+from harness.people import Person, join
 from harness.postern import Postern
 from harness.postfix import Postfix
 from harness.postgres import Database, Postgres
@@ -125,6 +126,24 @@ def cli(shadow: Postern, tmp_path: Path) -> Cli:
     return Cli(shadow, tmp_path)
 
 
+@pytest.fixture
+def owner(shadow: Postern) -> Person:
+    """The owner of `shadow`, signed in anew."""
+    return shadow.owner()
+
+
+@pytest.fixture
+def person(owner: Person) -> Person:
+    """Somebody new in `shadow`, who is a member of no vault."""
+    return join(owner)
+
+
+@pytest.fixture
+def person_cli(shadow: Postern, tmp_path: Path) -> Cli:
+    """The command line of somebody who has no key, and may sign in."""
+    return Cli(shadow, tmp_path, key="")
+
+
 @pytest.fixture(scope="module")
 def relay(tmp_path_factory: pytest.TempPathFactory, authority: Authority, peer: Peer) -> Iterator[Postern]:
     """An instance that sends on, to `peer` until a test says otherwise, over verified TLS."""
@@ -179,7 +198,7 @@ def finish(postern: Postern) -> None:
     """What has to hold whenever tests are done with an instance: it stops as promised and has logged no secret."""
     if postern.process is None:
         return
-    secrets = [postern.card["api_key"], postern.card["smtp"]["password"]]
+    secrets = [postern.card["api_key"], postern.card["smtp"]["password"], postern.card["owner"]["password"]]
     postern.terminate()
     log = postern.log.read_text(errors="replace")
     assert not [secret for secret in secrets if secret in log], "a secret of the card is in the log"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -219,10 +218,10 @@ def test_it_is_for_administrators_and_changes_for_nobody(shadow: Postern) -> Non
         shadow.problem(method, "/v1/audit", 405, "method_not_allowed")
 
 
-def test_another_vault_sees_nothing_of_it(new_postern: Callable[..., Postern], tmp_path: Path) -> None:
+def test_another_vault_sees_nothing_of_it(new_postern: Callable[..., Postern]) -> None:
     postern = new_postern()
     postern.start()
-    neighbour = move_in(postern, tmp_path / "neighbour")
+    neighbour = move_in(postern)
     postern.set(default_priority=2)
     neighbour.api.call("PATCH", "/v1/settings", json={"default_priority": 3})
     ours, theirs = entries(postern), entries(neighbour.api)

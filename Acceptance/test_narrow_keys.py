@@ -287,7 +287,7 @@ def test_a_key_with_a_label_prefix_has_no_say_about_the_whole_vault(shadow: Post
         ("PATCH", "/v1/settings", {"default_priority": 1}), ("POST", "/v1/ip-pools", pool), ("GET", "/v1/audit", None),
         ("GET", "/v1/secrets", None), ("PUT", "/v1/secrets/own", {"value": "x"}), ("POST", "/v1/secrets/rotate", None),
         ("POST", "/v1/queues/failure/drain", {}), ("POST", "/v1/queues/failure/requeue", {}),
-        ("GET", "/v1/queues/failure", None), ("GET", "/v1/queues/orphans", None),
+        ("GET", "/v1/queues/failure", None),
     ):  # fmt: skip
         problem = lead.problem(method, path, 403, "forbidden", json=body)
         assert "label_prefix" in problem["fix"], f"{method} {path}: {problem}"

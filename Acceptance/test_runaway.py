@@ -271,10 +271,10 @@ def test_a_message_with_a_long_way_behind_it_is_cut_off(shadow: Postern) -> None
 # Whose alert it is
 
 
-def test_another_vault_sees_nothing_of_it(new_postern, tmp_path) -> None:
+def test_another_vault_sees_nothing_of_it(new_postern) -> None:
     postern: Postern = new_postern()
     postern.start()
-    neighbour = move_in(postern, tmp_path / "neighbour")
+    neighbour = move_in(postern)
     cut_off(send(postern, "ada@example.com", In_Reply_To="<a@b.test>"), 422, "mail_loop")
     alert = alert_about(postern, "quickstart")
     assert alert["id"] not in [row["id"] for row in neighbour.api.call("GET", "/v1/alerts")["data"]]

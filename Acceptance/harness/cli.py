@@ -13,7 +13,8 @@ REFUSED, WRONG_USE, UNREACHABLE, TIMED_OUT = 1, 2, 3, 4
 
 
 class Cli:
-    """Runs commands with the card's key, or another one, in an empty directory."""
+    """Runs commands with the card's key, or another one ("" for none), in an empty directory, where `postern login` keeps
+    what it gets."""
 
     def __init__(self, postern: Postern, directory: Path, key: str | None = None) -> None:
         self._postern, self._directory, self._key = postern, directory, key
@@ -21,8 +22,10 @@ class Cli:
         """All that any command has put out."""
 
     def __call__(self, *arguments: str, input: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
-        key = self._key or self._postern.card["api_key"]
-        named = {"POSTERN_URL": self._postern.url, "POSTERN_TOKEN": key, **environment}
+        key = self._postern.card["api_key"] if self._key is None else self._key
+        kept = str(self._directory / "config")
+        named = {"POSTERN_URL": self._postern.url, "XDG_CONFIG_HOME": kept} | ({"POSTERN_TOKEN": key} if key else {})
+        named |= environment
         done = subprocess.run(
             [binary(), *arguments], cwd=self._directory, env=clean_environment(**named), input=input,
             capture_output=True, timeout=30,

@@ -1,17 +1,13 @@
-"""A second vault in an instance. There is no way to make one from outside yet, so it is moved in from another instance
-that has the same master key: the rows of its vault, with its key and its login.
-"""
+"""A second vault in an instance, with callers of its own."""
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
-from pathlib import Path
 
 from .api import Api
 from .postern import Postern
 
-TABLES = ("vaults", "smtp_relay_api_keys", "smtp_relay_users", "vault_settings", "vault_secrets", "mailerq_ip_pools")
+EVERY_SCOPE = ["send", "mailerq", "amqp", "read", "admin"]
 
 
 @dataclass(frozen=True)
@@ -19,27 +15,18 @@ class Neighbour:
     """The other vault's callers, in the first one's instance."""
 
     id: str
+    slug: str
     api: Api
     username: str
     password: str
 
 
-def move_in(postern: Postern, directory: Path) -> Neighbour:
-    """Gives a running instance a second vault, over a restart."""
-    postern.terminate()
-    other = Postern(directory, POSTERN_MASTER_KEY_FILE=str(postern.data / "master.key"))
-    try:
-        other.start()
-        id = other.call("GET", "/v1/me")["vault"]
-        other.terminate()
-    finally:
-        other.stop()
-    with sqlite3.connect(postern.data / "postern.db") as database:
-        database.execute("ATTACH ? AS other", (str(other.data / "postern.db"),))
-        database.execute("UPDATE other.vaults SET slug = 'neighbour'")
-        for table in TABLES:
-            database.execute(f"INSERT INTO main.{table} SELECT * FROM other.{table}")
-    postern.start()
-    card = other.card
-    api = Api.with_key(postern.url, card["api_key"])
-    return Neighbour(id, api, card["smtp"]["username"], card["smtp"]["password"])
+def move_in(postern: Postern, slug: str = "neighbour") -> Neighbour:
+    """Gives a running instance another vault, which may send from example.com as well."""
+    owner = postern.owner()
+    made = owner.call("POST", "/api/vaults", expect=201, json={"slug": slug, "name": slug.capitalize()})
+    inside = owner.within(made["slug"])
+    inside.call("PATCH", "/v1/settings", json={"allowed_sender_domains": ["example.com"]})
+    key = inside.call("POST", "/v1/keys", expect=201, json={"label": "neighbour", "scopes": EVERY_SCOPE})["key"]
+    login = inside.call("POST", "/v1/smtp-users", expect=201, json={"label": "neighbour"})
+    return Neighbour(made["id"], slug, Api.with_key(postern.url, key), login["username"], login["password"])

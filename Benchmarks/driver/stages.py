@@ -3,8 +3,9 @@
 import contextlib
 import dataclasses
 import pathlib
+import time
 
-from . import arrivals, company, filler, pairs, report, sendlog
+from . import arrivals, auditlog, company, filler, pairs, report, sendlog
 from .bare import Bare
 from .fleet import Members
 from .postern import Postern
@@ -197,6 +198,35 @@ def log(bench):
         yield from report.compared(f"HTTP accept {long.name}", *pairs.measure(servers, run, bench), goal_ratio=0.9)
 
 
+def audit(bench):
+    """The audit log when it is long: what a search takes, and going through all of it."""
+    rows = bench.sizes.many_rows
+    server = bench.postern("long-audit", f"at {rows:,} records")
+    bench.say(f"audit log {server.name}")
+    with running(server):
+        server.processes.wait_until_quiet()
+    auditlog.fill(server.database, rows, bench.say)
+    with running(server):
+        auditlog.wait_until_sealed(server.database, rows)
+        server.processes.wait_until_quiet()
+        for name, file in auditlog.queries(server, bench.workdir).items():
+            bench.load.get(server, file, min(50, bench.sizes.requests))
+            figures = bench.load.get(server, file, bench.sizes.requests)
+            bench.say(f"  {name:<46} p50 {figures['p50_ms']:.2f} ms   p99 {figures['p99_ms']:.2f} ms")
+            yield report.Row(
+                f"audit log {server.name}, {name}: p99, ms",
+                f"{figures['p99_ms']:.1f} (p50 {figures['p50_ms']:.1f}, max {figures['max_ms']:.1f})",
+                goal="< 50 ms",
+                met=figures["p99_ms"] < 50,
+            )
+        started = time.monotonic()
+        verdict = server.get("/v1/audit/verify")
+        seconds = time.monotonic() - started
+        if not verdict["intact"] or verdict["chains"][0]["records"] < rows:
+            raise RuntimeError(f"the filled log does not verify: {verdict}")
+        yield report.Row(f"audit log {server.name}, verified as a whole: s", f"{seconds:.1f}")
+
+
 def relay(bench):
     """Relay to RabbitMQ with confirms, beside a bare librabbitmq publisher."""
     with contextlib.ExitStack() as stack:
@@ -294,6 +324,7 @@ ALL = {
     "rules": rules,
     "memory": memory,
     "log": log,
+    "audit": audit,
     "relay": _in_company(relay, goal="≥ 0.5 ×"),
     "postgres": _in_company(postgres),
     "processes": _in_company(processes),

@@ -42,14 +42,15 @@ struct WebhookAlertChannelTests {
     func opened() async throws {
         let webhook = RecordingWebhook(status: 204)
         let channel = WebhookAlertChannel(webhook, secret: nil, clock: ManualClock(.at(31)))
-        try await channel.deliver(notice(.opened))
+        try await channel.deliver(AlertMessage([notice(.opened)]))
         let request = try #require(webhook.last)
         #expect(
             request.headers == ["Content-Type": "application/json", "Idempotency-Key": "alr_0000000000000007-opened"])
         let object = try #require(try JSONParser.parse(request.body).objectValue)
         #expect(
             object.members.map(\.name) == [
-                "id", "kind", "subject", "state", "detail", "at", "instance", "vault", "since", "fix", "docs",
+                "id", "kind", "subject", "state", "severity", "detail", "at", "instance", "vault", "rule", "since",
+                "is_open", "times", "resolved_by", "fix", "docs",
             ])
         #expect(object["id"] == .string("alr_0000000000000007"))
         #expect(object["kind"] == .string("broker_blocked"))
@@ -65,7 +66,8 @@ struct WebhookAlertChannelTests {
     func closed() async throws {
         let webhook = RecordingWebhook()
         let vault = VaultID(high: 0, low: 1)
-        try await WebhookAlertChannel(webhook, secret: nil, clock: ManualClock()).deliver(notice(.closed, vault: vault))
+        try await WebhookAlertChannel(webhook, secret: nil, clock: ManualClock()).deliver(
+            AlertMessage([notice(.closed, vault: vault)]))
         let request = try #require(webhook.last)
         #expect(request.headers["Idempotency-Key"] == "alr_0000000000000007-closed")
         let object = try #require(try JSONParser.parse(request.body).objectValue)
@@ -79,7 +81,7 @@ struct WebhookAlertChannelTests {
         let webhook = RecordingWebhook()
         let secret = Secret("s3cret")
         let channel = WebhookAlertChannel(webhook, secret: secret, clock: ManualClock(.at(31)))
-        try await channel.deliver(notice(.opened))
+        try await channel.deliver(AlertMessage([notice(.opened)]))
         let request = try #require(webhook.last)
         let seconds = Timestamp.at(31).seconds
         let code = HMAC<SHA256>.authenticationCode(
@@ -95,7 +97,9 @@ struct WebhookAlertChannelTests {
     @Test("any answer but 2xx is no yes", arguments: [199, 301, 400, 401, 404, 429, 500, 503])
     func refused(status: Int) async throws {
         let channel = WebhookAlertChannel(RecordingWebhook(status: status), secret: nil, clock: ManualClock())
-        let error = await #expect(throws: AlertChannelError.self) { try await channel.deliver(notice(.opened)) }
+        let error = await #expect(throws: AlertChannelError.self) {
+            try await channel.deliver(AlertMessage([notice(.opened)]))
+        }
         #expect(error?.description == "the webhook answered \(status)")
     }
 
@@ -107,7 +111,7 @@ struct WebhookAlertChannelTests {
             let client = try WebClient()
             let webhook = try WebClientWebhook(server.url + path, client: client)
             let channel = WebhookAlertChannel(webhook, secret: Secret("k"), clock: ManualClock())
-            try await channel.deliver(notice(.opened))
+            try await channel.deliver(AlertMessage([notice(.opened)]))
             await client.shutdown()
             let request = try #require(server.requests.first)
             #expect(request.line == "POST " + (path.hasPrefix("/") ? path : "/" + path))
@@ -156,6 +160,47 @@ struct WebhookAlertChannelTests {
     }
 }
 
+@Suite("Digests")
+struct AlertDigestTests {
+    private var notices: [AlertNotice] {
+        let vault = VaultID(high: 0, low: 1)
+        return [notice(.opened), notice(.closed), notice(.opened, vault: vault)]
+    }
+
+    @Test("a digest is one JSON document with every notice in it, under a key that a repetition has as well")
+    func json() async throws {
+        let webhook = RecordingWebhook()
+        let channel = WebhookAlertChannel(webhook, secret: Secret("k"), clock: ManualClock(.at(31)))
+        try await channel.deliver(AlertMessage(notices))
+        let request = try #require(webhook.last)
+        let object = try #require(try JSONParser.parse(request.body).objectValue)
+        #expect(object.members.map(\.name) == ["kind", "instance", "at", "count", "alerts"])
+        #expect(object["kind"] == .string("digest") && object["count"] == .integer(3))
+        #expect(object["at"] == .string(Timestamp.at(630).description))
+        let alerts = try #require(object["alerts"]?.arrayValue)
+        #expect(alerts == (try notices.map { try JSONParser.parse($0.json) }))
+        let key = try #require(request.headers["Idempotency-Key"])
+        #expect(key.hasPrefix("digest-") && key == AlertMessage(notices).key)
+        #expect(key != AlertMessage(notices.dropLast()).key)
+        #expect(request.headers["Postern-Signature"]?.hasPrefix("t=") == true)
+    }
+
+    @Test("a digest of one is the notice itself")
+    func single() {
+        let message = AlertMessage([notice(.opened)])
+        #expect(message.key == notice(.opened).key && message.json == notice(.opened).json)
+        #expect(message.heading == notice(.opened).heading && message.text == notice(.opened).text)
+    }
+
+    @Test("as a letter it counts what is open and what is over, and lists each")
+    func letter() {
+        let message = AlertMessage(notices)
+        #expect(message.heading == "Postern mail.example.org: 3 notices of alerts (1 open, 1 over)")
+        for notice in notices { #expect(message.text.contains(notice.alert.detail)) }
+        #expect(message.text.contains("over: the message broker takes nothing more"))
+    }
+}
+
 @Suite("The text of alerts")
 struct AlertTextTests {
     @Test("a letter says what is wrong, since when, and what to do", arguments: AlertCondition.allCases)
@@ -180,6 +225,25 @@ struct AlertTextTests {
         #expect(notice.text.contains("since      \(Timestamp.at(0))"))
         #expect(notice.text.contains("until      \(Timestamp.at(630))"))
         #expect(!notice.text.contains("What to do"))
+    }
+
+    @Test("a summary says how often it came, how it stands, and what to do", arguments: [true, false])
+    func summary(isOpen: Bool) {
+        var alert = notice(isOpen ? .opened : .closed).alert
+        (alert.times, alert.toldTimes) = (7, 7)
+        let notice = AlertNotice(alert, .summary, instance: "mail.example.org")
+        #expect(notice.key == "alr_0000000000000007-summary-7")
+        #expect(notice.text.contains("7 times") && notice.text.contains(isOpen ? "It is open now" : "It is over now"))
+        #expect(notice.text.contains(AlertCondition.brokerBlocked.fix))
+        #expect(notice.heading.contains(isOpen ? ": again: " : "over now"))
+    }
+
+    @Test("who resolved it stands in the letter, on one line whatever the label is")
+    func byHand() {
+        var alert = notice(.closed).alert
+        alert.resolvedBy = AlertHand(id: "key_1", label: "ada\r\n\r\nPay to: x\u{202E}")
+        let text = AlertNotice(alert, .closed, instance: "mail.example.org").text
+        #expect(text.contains("ada    Pay to: x  says that it is over."))
     }
 
     @Test("a peer's words are one line, of a bounded length, and turn nothing around")

@@ -6,38 +6,6 @@ import Testing
 
 @testable import Alerts
 
-/// A machine and its transcript.
-private struct Script {
-    var machine = AlertMachine()
-    private let ids = IdentifierGenerator(process: 1, clock: ManualClock())
-
-    /// What probes of the broker see; `nil` when they cannot tell.
-    mutating func sees(_ findings: [AlertFinding]?, at seconds: Double) -> [String] {
-        observe([AlertReading([.brokerUnreachable, .brokerBlocked], findings)], at: seconds)
-    }
-
-    mutating func observe(_ readings: [AlertReading], at seconds: Double) -> [String] {
-        machine.observe(readings, at: .at(seconds), nextID: { ids.next() }).map(Self.text)
-    }
-
-    mutating func adopt(_ alerts: [Alert], at seconds: Double) -> [String] {
-        machine.adopt(alerts, at: .at(seconds)).map(Self.text)
-    }
-
-    private static func text(_ change: AlertMachine.Change) -> String {
-        switch change {
-        case .opened(let alert): "opened \(alert.condition.rawValue) \(alert.subject)"
-        case .closed(let alert): "closed \(alert.condition.rawValue) \(alert.subject)"
-        }
-    }
-
-    func alert(_ id: UInt64, _ finding: AlertFinding) -> Alert {
-        Alert(
-            id: AlertID(high: 0, low: id), vault: finding.vault, condition: finding.condition, subject: finding.subject,
-            detail: finding.detail, beganAt: .at(-100), openedAt: .at(-70))
-    }
-}
-
 @Suite("The alert machine")
 struct AlertMachineTests {
     @Test("a condition that holds for 30 s opens one alert, and 30 s without it close it")

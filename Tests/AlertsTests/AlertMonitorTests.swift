@@ -26,7 +26,7 @@ struct AlertMonitorTests {
             await watch.rounds(for: 25)
             #expect(try await house.alerts().isEmpty && channel.attempts == 0)
             await watch.rounds(for: 5)
-            var alert = try #require(try await house.alerts(.open).first)
+            var alert = try #require(try await house.alerts(.unresolved).first)
             #expect(alert.condition == .brokerUnreachable && alert.subject == "rabbit:5672" && alert.vault == nil)
             #expect(alert.beganAt == began && alert.openedAt == house.clock.now())
             #expect(alert.openNotifiedAt == house.clock.now() && alert.closeNotifiedAt == nil)
@@ -34,12 +34,12 @@ struct AlertMonitorTests {
             await watch.rounds(for: 300)
             sign.showNothing()
             await watch.rounds(for: 30)
-            #expect(try await house.alerts(.open) == [alert])
+            #expect(try await house.alerts(.unresolved) == [alert])
             await watch.rounds(for: 5)
-            #expect(try await house.alerts(.open).isEmpty)
+            #expect(try await house.alerts(.unresolved).isEmpty)
             alert.closedAt = house.clock.now()
             alert.closeNotifiedAt = house.clock.now()
-            #expect(try await house.alerts(.closed) == [alert])
+            #expect(try await house.alerts(.resolved) == [alert])
             #expect(channel.news == ["broker_unreachable opened", "broker_unreachable closed"])
             #expect(channel.taken.map(\.alert.id) == [alert.id, alert.id])
         }
@@ -52,7 +52,7 @@ struct AlertMonitorTests {
             let watch = Watch(house, [sign.probe()], [])
             sign.show(.broker)
             await watch.rounds(for: 40)
-            #expect(try await house.alerts(.open).map(\.openNotifiedAt) == [nil])
+            #expect(try await house.alerts(.unresolved).map(\.openNotifiedAt) == [nil])
         }
     }
 
@@ -62,7 +62,7 @@ struct AlertMonitorTests {
             let (sign, first, second) = (Sign(), RecordingChannel(), RecordingChannel())
             sign.show(.broker)
             await Watch(house, [sign.probe()], [first]).rounds(for: 40)
-            let alerts = try await house.alerts(.open)
+            let alerts = try await house.alerts(.unresolved)
             #expect(alerts.count == 1 && first.news == ["broker_unreachable opened"])
             let watch = Watch(house, [sign.probe()], [second])
             await watch.rounds(for: 100)
@@ -71,7 +71,7 @@ struct AlertMonitorTests {
             sign.showNothing()
             await watch.rounds(for: 40)
             #expect(second.news == ["broker_unreachable closed"])
-            #expect(try await house.alerts(.open).isEmpty)
+            #expect(try await house.alerts(.unresolved).isEmpty)
         }
     }
 
@@ -85,7 +85,7 @@ struct AlertMonitorTests {
             await first.rounds(for: 40)
             sign.showNothing()
             await first.rounds(for: 40)
-            #expect(try await house.alerts(.closed).map(\.closeNotifiedAt) == [nil])
+            #expect(try await house.alerts(.resolved).map(\.closeNotifiedAt) == [nil])
             let watch = Watch(house, [sign.probe()], [channel])
             await watch.round()
             await watch.rounds(for: 30)
@@ -105,11 +105,11 @@ struct AlertMonitorTests {
             let watch = Watch(house, [sign.probe()], [webhook, mail])
             await watch.rounds(for: 60)
             #expect(webhook.news == ["broker_unreachable opened"] && mail.attempts > 1)
-            #expect(try await house.alerts(.open).map(\.openNotifiedAt) == [nil])
+            #expect(try await house.alerts(.unresolved).map(\.openNotifiedAt) == [nil])
             mail.breaks(false)
             await watch.rounds(for: 60)
             #expect(mail.news == ["broker_unreachable opened"] && webhook.attempts == 1)
-            #expect(try await house.alerts(.open).first?.openNotifiedAt != nil)
+            #expect(try await house.alerts(.unresolved).first?.openNotifiedAt != nil)
         }
     }
 
@@ -161,7 +161,7 @@ struct AlertMonitorTests {
             #expect(broker.closedAt != nil && broker.closeNotifiedAt != nil)
             await watch.rounds(for: 40)
             #expect(channel.news == news + ["database_unreachable closed"])
-            #expect(try await house.alerts(.open).isEmpty)
+            #expect(try await house.alerts(.unresolved).isEmpty)
         }
     }
 
@@ -171,7 +171,7 @@ struct AlertMonitorTests {
             let (sign, channel) = (Sign(), RecordingChannel())
             sign.show(.broker)
             await Watch(house, [sign.probe()], [RecordingChannel()]).rounds(for: 40)
-            let before = try await house.alerts(.open)
+            let before = try await house.alerts(.unresolved)
             let flaky = FlakyDatabase(house.database)
             flaky.isThere(false)
             let watch = Watch(house, [sign.probe()], [channel], on: flaky)
@@ -214,7 +214,7 @@ struct AlertMonitorTests {
                 }
             }
             await both(for: 40)
-            let alert = try #require(try await house.alerts(.open).first)
+            let alert = try #require(try await house.alerts(.unresolved).first)
             first.set(false)
             await both(for: 100)
             #expect(try await house.alerts().map(\.id) == [alert.id])
@@ -238,9 +238,9 @@ struct AlertMonitorTests {
                 await watches[0].rounds(for: 5)
                 await watches[1].round()
             }
-            #expect(try await house.alerts(.open).count == 1)
+            #expect(try await house.alerts(.unresolved).count == 1)
             await Watch(house, [sign.probe()], [RecordingChannel()]).rounds(for: 60)
-            #expect(try await house.alerts(.open).count == 1)
+            #expect(try await house.alerts(.unresolved).count == 1)
         }
     }
 
@@ -248,13 +248,14 @@ struct AlertMonitorTests {
     func silence() async throws {
         try await withHouse { house in
             let (sign, channel) = (Sign(), RecordingChannel())
-            let hangs = AlertProbe([.databaseUnreachable], silence: [.database]) {
+            let hangs = AlertProbe([.databaseUnreachable], silence: [.database]) { _ in
                 try? await Task.sleep(for: .seconds(3_600))
                 return []
             }
             let watch = Watch(house, [sign.probe()], [channel])
             let monitor = AlertMonitor(
-                configuration: .init(instance: "i"), probes: [hangs], channels: [channel], database: house.database,
+                configuration: .init(instance: "i"), probes: [hangs], channels: .named([channel]),
+                database: house.database,
                 clock: house.clock, ids: house.ids, logger: silent, isOnDuty: { true })
             await monitor.tick()
             let look = Task { await monitor.look(0) }
@@ -298,7 +299,7 @@ struct AlertMonitorTests {
                 Sign(), RecordingChannel("email"), PrometheusRegistry(), Switch(true)
             )
             channel.breaks()
-            sign.show(.broker, AlertFinding(.brokerUnreachable, subject: "second", detail: ""))
+            sign.show(.broker, AlertSign(.brokerUnreachable, subject: "second", detail: ""))
             let watch = Watch(house, [sign.probe()], [channel], metrics: registry, isOnDuty: { duty.isOn })
             func lines(_ name: String) -> [String] {
                 String(decoding: registry.exposition(), as: UTF8.self).split(separator: "\n").map(String.init)
@@ -334,7 +335,8 @@ struct AlertMonitorTests {
             // The tests' time runs faster than the loops: nobody is silent.
             configuration.patience = 1_000_000
             let monitor = AlertMonitor(
-                configuration: configuration, probes: [sign.probe()], channels: [channel], database: house.database,
+                configuration: configuration, probes: [sign.probe()], channels: .named([channel]),
+                database: house.database,
                 clock: house.clock, ids: house.ids, logger: silent, isOnDuty: { true })
             try await testGracefulShutdown { trigger in
                 try await withThrowingTaskGroup(of: Void.self) { group in
@@ -347,7 +349,7 @@ struct AlertMonitorTests {
                     try await group.waitForAll()
                 }
             }
-            #expect(try await house.alerts(.open).first?.openNotifiedAt != nil)
+            #expect(try await house.alerts(.unresolved).first?.openNotifiedAt != nil)
         }
     }
 }

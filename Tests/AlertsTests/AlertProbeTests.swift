@@ -28,13 +28,14 @@ struct AlertProbeTests {
     @Test("a vault with more failures than the threshold is found, its neighbours are not", arguments: TestEngine.all)
     func failureBacklog(engine: TestEngine) async throws {
         try await withHouse(engine) { house in
-            let probe = AlertProbe.failureBacklog(AlertRepository(database: house.database), over: 3)
+            let probe = AlertProbe.failureBacklog(AlertRepository(database: house.database))
+            let rules = [AlertRule.test(1, .failureBacklog) { $0.threshold = 3 }]
             let (other, caller) = try await house.neighbour()
             let (third, thirdCaller) = try await house.neighbour("third")
             try await fail(3, in: house.vault.id, house)
             try await fail(4, in: other.id, house, by: caller)
             try await fail(30, in: third.id, house, by: thirdCaller)
-            let findings = try #require(await probe.look())
+            let findings = try #require(await probe.look(rules))
             #expect(Set(findings.map(\.vault)) == [other.id, third.id])
             #expect(
                 findings.allSatisfy { $0.condition == .failureBacklog && $0.subject.contains($0.vault?.text ?? "-") })
@@ -50,7 +51,7 @@ struct AlertProbeTests {
     func notTakenUp(engine: TestEngine) async throws {
         try await withHouse(engine) { house in
             let probe = AlertProbe.publishStalled(
-                AlertRepository(database: house.database), after: 120, handingOver: [], delivering: [.smarthost],
+                AlertRepository(database: house.database), handingOver: [], delivering: [.smarthost],
                 clock: house.clock)
             let (other, caller) = try await house.neighbour()
             let oldest = try await house.accept { $0.priority = 1 }[0]
@@ -90,9 +91,9 @@ struct AlertProbeTests {
             try await house.accept { $0.route = .shadow }
             house.clock.advance(seconds: 600)
             let now = house.clock.now()
-            #expect(try await alerts.notTakenUp(since: now, routes: [.smarthost]).isEmpty)
-            #expect(try await alerts.notTakenUp(since: now, routes: []).isEmpty)
-            #expect(try await alerts.notTakenUp(since: now, routes: [.shadow]).count == 1)
+            #expect(try await alerts.notTakenUp(since: { _ in now }, routes: [.smarthost]).isEmpty)
+            #expect(try await alerts.notTakenUp(since: { _ in now }, routes: []).isEmpty)
+            #expect(try await alerts.notTakenUp(since: { _ in now }, routes: [.shadow]).count == 1)
             #expect(try await alerts.notHandedOver(since: now, routes: []).isEmpty)
         }
     }
@@ -103,7 +104,7 @@ struct AlertProbeTests {
     func notHandedOver(engine: TestEngine) async throws {
         try await withHouse(engine) { house in
             let probe = AlertProbe.publishStalled(
-                AlertRepository(database: house.database), after: 120, handingOver: [.smarthost], delivering: [],
+                AlertRepository(database: house.database), handingOver: [.smarthost], delivering: [],
                 clock: house.clock)
             let (_, caller) = try await house.neighbour()
             let since = house.clock.now()
@@ -148,9 +149,9 @@ struct AlertProbeTests {
             #expect(findings.count == 1 && finding.condition == .databaseUnreachable)
             #expect(finding.detail == "the database cannot be read: the connection was lost")
             #expect(database.silence?.map(\.subject) == [finding.subject])
-            #expect(await AlertProbe.failureBacklog(alerts, over: 1).look() == nil)
+            #expect(await AlertProbe.failureBacklog(alerts).look() == nil)
             let stalled = AlertProbe.publishStalled(
-                alerts, after: 1, handingOver: [.smarthost], delivering: [.smarthost], clock: house.clock)
+                alerts, handingOver: [.smarthost], delivering: [.smarthost], clock: house.clock)
             #expect(await stalled.look() == nil)
         }
     }
@@ -165,9 +166,9 @@ struct AlertProbeTests {
         #expect(await look(.unreachable("refused"))?.map(\.condition) == [.brokerUnreachable])
         #expect(await look(.unreachable(nil))?.map(\.detail) == ["there is no connection to the message broker"])
         #expect(await look(.blocked(reason: "low on memory"))?.map(\.condition) == [.brokerBlocked])
-        #expect(await AlertProbe.queueBacklog("failure", over: 100) { 100 }.look() == [])
-        #expect(await AlertProbe.queueBacklog("failure", over: 100) { nil }.look() == nil)
-        let findings = await AlertProbe.queueBacklog("failure", over: 100) { 101 }.look()
+        #expect(await AlertProbe.queueBacklog("failure") { 100 }.look() == [])
+        #expect(await AlertProbe.queueBacklog("failure") { nil }.look() == nil)
+        let findings = await AlertProbe.queueBacklog("failure") { 101 }.look()
         #expect(findings?.map(\.subject) == ["queue failure"])
     }
 
@@ -180,10 +181,11 @@ struct AlertProbeTests {
             house.clock.advance(seconds: 600)
             let now = house.clock.now()
             _ = recorder.take()
-            #expect(try await alerts.failureBacklogs(over: 1).count == 1)
-            #expect(try await alerts.notTakenUp(since: now, routes: [.smarthost]).count == 1)
+            #expect(try await alerts.failureBacklogs(over: { _ in 1 }, countingTo: 1_000).count == 1)
+            #expect(try await alerts.notTakenUp(since: { _ in now }, routes: [.smarthost]).count == 1)
             #expect(try await alerts.notHandedOver(since: now, routes: [.smarthost]).count == 1)
-            _ = try await alerts.unfinished(closedSince: now, limit: 10)
+            _ = try await alerts.bounces(since: now.adding(seconds: -600))
+            _ = try await alerts.unfinished(at: now, closedSince: now, decidedSince: now, limit: 10)
             _ = try await alerts.dropClosed(before: now, limit: 10)
             let statements = recorder.take()
             #expect(statements.count > 8)
@@ -196,7 +198,9 @@ struct AlertProbeTests {
                 let scans = plan.filter {
                     $0.hasPrefix("SCAN") && !$0.contains("INDEX") && !$0.contains("CONSTANT ROW")
                 }
-                #expect(Set(scans).isSubset(of: ["SCAN vaults", "SCAN counted"]), "\(statement.text): \(plan)")
+                #expect(
+                    Set(scans).isSubset(of: ["SCAN vaults", "SCAN counted", "SCAN ended"]), "\(statement.text): \(plan)"
+                )
             }
         }
     }
@@ -204,10 +208,13 @@ struct AlertProbeTests {
 
 @Suite("The table of alerts")
 struct AlertRepositoryTests {
-    private func alert(_ number: UInt64, _ subject: String, vault: VaultID? = nil, closed: Timestamp? = nil) -> Alert {
+    private func alert(
+        _ number: UInt64, _ subject: String, vault: VaultID? = nil, audience: AlertAudience = .instance,
+        closed: Timestamp? = nil
+    ) -> Alert {
         Alert(
-            id: AlertID(high: 0, low: number), vault: vault, condition: .failureBacklog, subject: subject, detail: "d",
-            beganAt: .at(0), openedAt: .at(Double(number)), closedAt: closed)
+            id: AlertID(high: 0, low: number), vault: vault, audience: audience, condition: .failureBacklog,
+            subject: subject, detail: "d", beganAt: .at(0), openedAt: .at(Double(number)), closedAt: closed)
     }
 
     @Test("what is written twice is there once, and what is known stays known", arguments: TestEngine.all)
@@ -236,16 +243,16 @@ struct AlertRepositoryTests {
             try await alerts.record(alert(1, "s"))
             try await alerts.record(alert(2, "other"))
             try await alerts.record(alert(3, "s"))
-            #expect(try await house.alerts(.open).map(\.id) == [3, 2].map { AlertID(high: 0, low: $0) })
-            #expect(try await house.alerts(.closed).map(\.closedAt) == [.at(3)])
+            #expect(try await house.alerts(.unresolved).map(\.id) == [3, 2].map { AlertID(high: 0, low: $0) })
+            #expect(try await house.alerts(.resolved).map(\.closedAt) == [.at(3)])
             // A closed twin is no rival.
             try await alerts.record(alert(4, "s", closed: .at(5)))
-            #expect(try await house.alerts(.open).count == 2)
+            #expect(try await house.alerts(.unresolved).count == 2)
         }
     }
 
     @Test(
-        "a vault sees its own, and with the instance's rights the instance's; never its neighbour's",
+        "a vault sees what is about it, the instance's people what their rules opened, and no vault its neighbour's",
         arguments: TestEngine.all)
     func tenancy(engine: TestEngine) async throws {
         try await withHouse(engine) { house in
@@ -254,12 +261,17 @@ struct AlertRepositoryTests {
             try await alerts.record(alert(1, "instance"))
             try await alerts.record(alert(2, "ours", vault: house.vault.id))
             try await alerts.record(alert(3, "theirs", vault: other))
-            func list(_ vault: VaultID, _ includesInstance: Bool) async throws -> [String] {
-                try await alerts.list(AlertQuery(includesInstance: includesInstance), in: vault).map(\.subject)
+            try await alerts.record(alert(4, "by our own rule", vault: house.vault.id, audience: .vault))
+            func list(_ scope: AlertScope) async throws -> [String] {
+                try await alerts.list(AlertQuery(), in: scope).map(\.subject)
             }
-            #expect(try await list(house.vault.id, false) == ["ours"])
-            #expect(try await list(house.vault.id, true) == ["ours", "instance"])
-            #expect(try await list(other, false) == ["theirs"])
+            #expect(try await list(.vault(house.vault.id)) == ["by our own rule", "ours"])
+            #expect(try await list(.vault(other)) == ["theirs"])
+            #expect(try await list(.instance) == ["theirs", "ours", "instance"])
+            let hidden = AlertID(high: 0, low: 3)
+            #expect(try await alerts.find(hidden, in: .vault(house.vault.id)) == nil)
+            #expect(try await alerts.find(AlertID(high: 0, low: 4), in: .instance) == nil)
+            #expect(try await alerts.find(hidden, in: .vault(other))?.subject == "theirs")
         }
     }
 
@@ -271,15 +283,15 @@ struct AlertRepositoryTests {
                 try await alerts.record(alert(UInt64(number), "s\(number)", closed: number % 2 == 0 ? .at(99) : nil))
             }
             var seen: [String] = []
-            var query = AlertQuery(state: .all, includesInstance: true, limit: 2)
+            var query = AlertQuery(state: .all, limit: 2)
             while true {
-                let page = try await alerts.list(query, in: house.vault.id)
+                let page = try await alerts.list(query, in: .instance)
                 seen += page.map(\.subject)
                 guard let last = page.last else { break }
                 query.before = last.id
             }
             #expect(seen == ["s5", "s4", "s3", "s2", "s1"])
-            #expect(try await house.alerts(.closed).map(\.subject) == ["s4", "s2"])
+            #expect(try await house.alerts(.resolved).map(\.subject) == ["s4", "s2"])
         }
     }
 

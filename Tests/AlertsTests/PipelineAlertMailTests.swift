@@ -35,7 +35,7 @@ struct PipelineAlertMailTests {
             let found = try await messages.search(MessageQuery(), in: house.vault.id)
             #expect(found.map { $0.subject?.asData() } == ["Postern: up", "Postern: down"])
             let letter = try #require(found.last)
-            #expect(letter.callerLabel == "postern-alerts" && letter.callerID == "key_0000000000000000")
+            #expect(letter.callerLabel == "postern" && letter.callerID == "postern")
             #expect(letter.recipient == "ops@example.net" && letter.sender == "alerts@example.com")
             #expect(letter.tags == ["alert"])
             let bytes = try await Payloads(database: house.database).message(letter.id, in: house.vault.id)
@@ -54,9 +54,9 @@ struct PipelineAlertMailTests {
                 id: house.ids.next(), vault: house.vault.id, condition: condition, subject: finding.subject,
                 detail: finding.detail, beganAt: .at(0), openedAt: .at(30))
             let channel = MailAlertChannel(mail(house))
-            try await channel.deliver(AlertNotice(alert, .opened, instance: "mail.example.org"))
+            try await channel.deliver(AlertMessage([AlertNotice(alert, .opened, instance: "mail.example.org")]))
             alert.closedAt = .at(100)
-            try await channel.deliver(AlertNotice(alert, .closed, instance: "mail.example.org"))
+            try await channel.deliver(AlertMessage([AlertNotice(alert, .closed, instance: "mail.example.org")]))
             #expect(try await house.database.count("smtp_relay_logs") == 2)
         }
     }
@@ -83,6 +83,23 @@ struct PipelineAlertMailTests {
             try await house.vaults.change(TestHouse.settings, in: vault.id)
             try await mail.send(subject: "s", text: "t", key: "k")
             #expect(try await house.database.count("smtp_relay_logs", where: "vault_id = '\(vault.id)'") == 1)
+        }
+    }
+
+    @Test("a vault's rule writes from that vault, to all of its addresses, and once")
+    func vaultsOwn() async throws {
+        try await withHouse { house in
+            let (other, _) = try await house.neighbour("operations")
+            try await house.vaults.change(TestHouse.settings, in: other.id)
+            let target = AlertTarget.Mail(
+                vault: other.id, sender: "alerts@example.com", recipients: ["a@example.net", "b@example.net"])
+            let mail = PipelineAlertMail(pipeline: house.pipeline(), vaults: house.vaults, mail: target)
+            for _ in 0..<2 { try await mail.send(subject: "s", text: "t", key: "alert-1-opened") }
+            let messages = MessageRepository(database: house.database)
+            let found = try await messages.search(MessageQuery(), in: other.id)
+            #expect(Set(found.map(\.recipient)) == ["a@example.net", "b@example.net"] && found.count == 2)
+            #expect(found.allSatisfy { $0.callerID == "postern" && $0.sender == "alerts@example.com" })
+            #expect(try await messages.search(MessageQuery(), in: house.vault.id).isEmpty)
         }
     }
 }

@@ -56,10 +56,10 @@ struct RunawayAlertTests {
             try await cut(house, 1_000)
             await watch.rounds(for: 895)
             #expect(channel.news.count == 1)
-            #expect(try await house.alerts(.open).map(\.id) == [alert.id])
+            #expect(try await house.alerts(.unresolved).map(\.id) == [alert.id])
             await watch.rounds(for: 40)
             #expect(channel.news == ["runaway_cut_off opened", "runaway_cut_off closed"])
-            #expect(try await house.alerts(.open).isEmpty)
+            #expect(try await house.alerts(.unresolved).isEmpty)
             // It comes back: another alert, counted anew.
             try await cut(house)
             await watch.round()
@@ -82,10 +82,10 @@ struct RunawayAlertTests {
             let watch = Watch(house, [probe(house)], [])
             await watch.round()
             let alerts = AlertRepository(database: house.database)
-            let ours = try await alerts.list(AlertQuery(), in: house.vault.id)
+            let ours = try await alerts.list(AlertQuery(), in: .vault(house.vault.id))
             #expect(ours.count == 2 && Set(ours.map(\.subject)).count == 2)
             #expect(ours.contains { $0.detail.hasPrefix("printer was cut off once") })
-            #expect(try await alerts.list(AlertQuery(), in: other.id).map(\.subject).count == 1)
+            #expect(try await alerts.list(AlertQuery(), in: .vault(other.id)).map(\.subject).count == 1)
             #expect(await probe(house).look()?.count == 3)
         }
     }

@@ -26,19 +26,50 @@ extension AlertFinding {
     static let database = AlertFinding(.databaseUnreachable, subject: "SQLite", detail: "gone")
 }
 
+extension AlertSign {
+    static let broker = AlertSign(.brokerUnreachable, subject: "rabbit:5672", detail: "connection refused")
+    static let blocked = AlertSign(.brokerBlocked, subject: "rabbit:5672", detail: "memory")
+    static let database = AlertSign(.databaseUnreachable, subject: "SQLite", detail: "gone")
+}
+
+extension AlertProbe {
+    /// What it sees by the shipped rules.
+    func look(_ rows: [AlertRule] = [], defaults: AlertDefaults = AlertDefaults()) async -> [AlertFinding]? {
+        let book = AlertRuleBook(rows, defaults: defaults)
+        return await look(book)?.flatMap(book.findings)
+    }
+}
+
+extension AlertRule {
+    static func test(
+        _ number: UInt64, _ condition: AlertCondition, vault: VaultID? = nil, isEnabled: Bool = true,
+        _ change: (inout Definition) -> Void = { _ in }
+    ) -> AlertRule {
+        var definition = Definition()
+        change(&definition)
+        return AlertRule(
+            id: AlertRuleID(high: 0, low: number), vault: vault, condition: condition, definition: definition,
+            isEnabled: isEnabled, createdAt: .at(0), updatedAt: .at(0))
+    }
+}
+
 /// A probe whose answer a test sets.
 final class Sign: Sendable {
-    private let findings = Mutex<[AlertFinding]?>([])
+    private let findings = Mutex<[AlertSign]?>([])
     private let asked = Mutex(0)
 
-    func show(_ findings: AlertFinding...) { self.findings.withLock { $0 = findings } }
+    func show(_ findings: AlertSign...) { self.findings.withLock { $0 = findings } }
+    func show(_ findings: [AlertSign]) { self.findings.withLock { $0 = findings } }
     func showNothing() { findings.withLock { $0 = [] } }
     func cannotTell() { findings.withLock { $0 = nil } }
 
     var count: Int { asked.withLock { $0 } }
 
-    func probe(_ conditions: Set<AlertCondition> = [.brokerUnreachable, .brokerBlocked]) -> AlertProbe {
-        AlertProbe(conditions) { [self] in
+    func probe(
+        _ conditions: Set<AlertCondition> = [.brokerUnreachable, .brokerBlocked],
+        pause: Double = 0
+    ) -> AlertProbe {
+        AlertProbe(conditions, pause: pause) { [self] _ in
             asked.withLock { $0 += 1 }
             return findings.withLock { $0 }
         }
@@ -48,7 +79,7 @@ final class Sign: Sendable {
 /// A channel that remembers what it was told, and refuses while it is broken.
 final class RecordingChannel: AlertChannel {
     private struct State {
-        var taken: [AlertNotice] = []
+        var taken: [AlertMessage] = []
         var attempts = 0
         var isBroken = false
     }
@@ -58,17 +89,27 @@ final class RecordingChannel: AlertChannel {
 
     init(_ name: String = "webhook") { self.name = name }
 
-    var taken: [AlertNotice] { state.withLock { $0.taken } }
+    var messages: [AlertMessage] { state.withLock { $0.taken } }
+    var taken: [AlertNotice] { messages.flatMap(\.notices) }
     var news: [String] { taken.map { "\($0.alert.condition.rawValue) \($0.state.rawValue)" } }
     var attempts: Int { state.withLock { $0.attempts } }
     func breaks(_ isBroken: Bool = true) { state.withLock { $0.isBroken = isBroken } }
 
-    func deliver(_ notice: AlertNotice) async throws {
+    func deliver(_ message: AlertMessage) async throws {
         try state.withLock { state in
             state.attempts += 1
             guard !state.isBroken else { throw AlertChannelError("out of order") }
-            state.taken.append(notice)
+            state.taken.append(message)
         }
+    }
+}
+
+extension [AlertWay: any AlertChannel] {
+    /// Each under the way that it is named after.
+    static func named(_ channels: [RecordingChannel]) -> Self {
+        var ways: Self = [:]
+        for channel in channels { ways[AlertWay(rawValue: channel.name) ?? .webhook] = channel }
+        return ways
     }
 }
 
@@ -125,19 +166,21 @@ struct Watch: Sendable {
     init(
         _ house: TestHouse,
         _ probes: [AlertProbe],
-        _ channels: [any AlertChannel],
+        _ channels: [RecordingChannel],
+        forVaults: (@Sendable (AlertTarget.Mail) -> any AlertChannel)? = nil,
         on database: (any SQLDatabase)? = nil,
         metrics: PrometheusRegistry? = nil,
         isOnDuty: @escaping @Sendable () async -> Bool = { true },
-        _ change: (inout AlertMonitor.Configuration) -> Void = { _ in }
+        configure: (inout AlertMonitor.Configuration) -> Void = { _ in }
     ) {
         var configuration = AlertMonitor.Configuration(instance: "mail.example.org")
-        change(&configuration)
+        configure(&configuration)
         clock = house.clock
         self.probes = probes.count
         monitor = AlertMonitor(
-            configuration: configuration, probes: probes, channels: channels, database: database ?? house.database,
-            clock: house.clock, ids: house.ids, logger: silent, metrics: metrics, isOnDuty: isOnDuty)
+            configuration: configuration, probes: probes, channels: .named(channels), vaultChannel: forVaults,
+            database: database ?? house.database, clock: house.clock, ids: house.ids, logger: silent, metrics: metrics,
+            isOnDuty: isOnDuty)
     }
 
     /// Everything once, in the order that the loops would come to it.
@@ -160,8 +203,9 @@ struct Watch: Sendable {
 }
 
 extension TestHouse {
+    /// Those that the instance's people see.
     func alerts(_ state: AlertQuery.State = .all) async throws -> [Alert] {
         try await AlertRepository(database: database).list(
-            AlertQuery(state: state, includesInstance: true, limit: 200), in: vault.id)
+            AlertQuery(state: state, limit: 200), in: .instance)
     }
 }

@@ -46,7 +46,7 @@ struct QueueCommandTests {
             #expect(orphans.code == 0)
             #expect(
                 server.requests.map(\.line) == [
-                    "GET /v1/queues/failure?code=5xx&domain=a.org&older_than=7d&limit=5", "GET /v1/queues/orphans",
+                    "GET /v1/queues/failure?code=5xx&domain=a.org&older_than=7d&limit=5", "GET /api/queues/orphans",
                 ])
         }
     }

@@ -16,7 +16,8 @@ struct Postern: AsyncParsableCommand {
         subcommands: [
             SendCommand.self, KeyCommand.self, SMTPUserCommand.self, MessageCommand.self, SettingsCommand.self,
             PoolCommand.self, SecretsCommand.self, AuditCommand.self, QueueCommand.self, MailerQCommand.self,
-            AlertCommand.self,
+            AlertCommand.self, LoginCommand.self, LogoutCommand.self, AccountCommand.self, UserCommand.self,
+            InvitationCommand.self, MemberCommand.self, VaultCommand.self, PlanCommand.self, AccessCommand.self,
         ])
 }
 
@@ -24,6 +25,7 @@ struct CommandResult {
     let code: Int32
     let output: String
     let notes: String
+    var questions: [Question] = []
 }
 
 func postern(
@@ -35,26 +37,54 @@ func postern(
     await run(arguments, server: server, input: input, isInteractive: isInteractive)
 }
 
+/// What a command finds on its machine, beside the server.
+struct Desk: Sendable {
+    var environment: [String: String] = [:]
+    /// What the person types, in the order of the questions; `nil`: there is no terminal.
+    var answers: [String]? = nil
+    /// The clock, in seconds.
+    var now: Int64 = 1_800_000_000
+
+    /// With logins kept in a directory of the test's own.
+    static func home(_ directory: TemporaryDirectory, answers: [String]? = nil) -> Desk {
+        Desk(environment: ["XDG_CONFIG_HOME": directory.path], answers: answers)
+    }
+}
+
 /// Runs a command line to its end, with nothing of this process' environment in it.
 func run(
     _ arguments: [String],
     server: FakeServer? = nil,
     input: String = "",
-    isInteractive: Bool = false
+    isInteractive: Bool = false,
+    desk: Desk = Desk()
 ) async -> CommandResult {
-    let written = Mutex<(output: [UInt8], notes: [String])>(([], []))
+    let written = Mutex<(output: [UInt8], notes: [String], questions: [Question])>(([], [], []))
     let environment = ["POSTERN_DATA_DIR": "/nonexistent", "POSTERN_URL": server?.url ?? ""]
+        .merging(desk.environment) { $1 }
     let terminal = Terminal(
         output: { bytes in written.withLock { $0.output += bytes } },
         note: { text in written.withLock { $0.notes.append(text) } },
         input: { Array(input.utf8) },
         environment: { environment[$0] },
+        ask: { question throws(CommandFailure) in
+            let index = written.withLock { written in
+                written.questions.append(question)
+                return written.questions.count - 1
+            }
+            guard let answers = desk.answers else { return nil }
+            guard index < answers.count else {
+                throw .failed("asked for \(question.prompt), which the test did not expect")
+            }
+            return answers[index]
+        },
+        now: { desk.now },
         isInteractive: isInteractive)
     let code = await Terminal.$current.withValue(terminal) { await CommandRunner.run(Postern.self, arguments) }
     return written.withLock { written in
         CommandResult(
             code: code, output: String(decoding: written.output, as: UTF8.self),
-            notes: written.notes.joined(separator: "\n"))
+            notes: written.notes.joined(separator: "\n"), questions: written.questions)
     }
 }
 

@@ -29,6 +29,19 @@ struct UsageTests {
             ["queue", "drain", "--idempotency-key", ""], ["queue", "drain", "--force"],
             ["mailerq", "get"], ["mailerq", "get", "/"], ["mailerq", "post", "v1/pauses", "domain"],
             ["mailerq", "delete", "v1/pauses", "=x"],
+            ["login", "--sso", "--email", "a@x"], ["login", "--again", "--email", "a@x"], ["login", "--token", "t"],
+            ["login", "--sso", "--timeout", "0"], ["account", "end-session"], ["account", "end-session", ""],
+            ["account", "end-session", "s", "--others"], ["account", "totp", "--remove", "--code", "1"],
+            ["account", "reset", "--link-file", "-", "--password-file", "-"], ["user", "show", ""],
+            ["user", "role", "u"],
+            ["invitation", "create", "a@x", "--vault", "v"], ["invitation", "create", "a@x", "--vault-role", "owner"],
+            ["invitation", "create", "a@x", "--grant", "shop"], ["invitation", "create", "a@x", "--grant", "=owner"],
+            ["invitation", "list", "--vault", ""], ["vault", "show", ""], ["vault", "rename", "v"],
+            ["vault", "suspend", "v"], ["vault", "plan", "v"], ["vault", "plan", "v", "p", "--limit", "users"],
+            ["vault", "plan", "v", "p", "--limit", "users=-1"], ["plan", "set", "p"],
+            ["vault", "plan", "v", "p", "--limit", "users=1", "--plan-limits"],
+            ["access", "explain", "--caller", "c"], ["user", "list", "--vault", "v"],
+            ["key", "list", "--vault", "a b"],
             ["key", "list", "--url", "localhost"], ["key", "list", "--token", "a b"],
         ])
     func mistakes(arguments: [String]) async {
@@ -45,19 +58,20 @@ struct UsageTests {
         }
         var seen = 0
         while let (path, type) = pending.popLast() {
-            seen += 1
+            // The audit's and the alerts' are counted by tests of their own.
+            if path[0] != "audit", path[0] != "alert" { seen += 1 }
             let result = await run(path + ["--help"])
             #expect(result.code == 0 && result.notes.isEmpty, "\(path)")
             #expect(result.output.contains("postern \(path.joined(separator: " "))"), "\(path)")
             let discussion = type.configuration.discussion
-            #expect(discussion.contains("Example:\n  postern \(path[0]) "), "\(path)")
+            #expect(discussion.contains("Example:\n  postern \(path[0])"), "\(path)")
             // Help is wrapped at 80 columns, and a wrapped example cannot be copied.
             #expect(discussion.split(separator: "\n").allSatisfy { !$0.hasPrefix(" ") || $0.count < 80 }, "\(path)")
             pending += type.configuration.subcommands.map {
                 (path + [$0.configuration.commandName ?? "\($0)".lowercased()], $0)
             }
         }
-        #expect(seen == 57)
+        #expect(seen == 108)
     }
 
     @Test("nobody reading the output any more ends the command without a word")

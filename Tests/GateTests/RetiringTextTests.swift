@@ -100,7 +100,7 @@ struct RetiringTextTests {
         try await withHouse { house in
             let scene = try await Scene(house)
             for action in [Action.messageSend, .messageRead, .keyRead, .selfRead] {
-                try Gate().authorize(scene.old, action, in: house.vault.id)
+                try Gate().authorize(.caller(scene.old), action, on: .vault(house.vault.id, .unlimited))
             }
             #expect(try await house.callers.key(scene.child.id, for: scene.old).id == scene.child.id)
             #expect(try await house.callers.user(scene.user.id, for: scene.old).id == scene.user.id)

@@ -1,5 +1,7 @@
 // The HTTP door over a test's vault, without a socket: requests go through the router as a server would send them.
 
+import Alerts
+import Audit
 import Broker
 import CoreTestSupport
 import Gate
@@ -13,11 +15,13 @@ import Model
 import NIOCore
 import NIOEmbedded
 import Outbox
+import People
 import Rates
 import SQL
 import Sealing
 import Store
 import Testing
+import Vaults
 
 @testable import HTTPAPI
 
@@ -27,6 +31,8 @@ struct OpenDoor {
     /// A key with every scope.
     let key: String
     let signal = OutboxSignal()
+    let people: HTTPAPI.PeopleServices
+    let refusals: RefusalRecorder
     private let responder: RouterResponder<APIContext>
 
     init(
@@ -38,21 +44,74 @@ struct OpenDoor {
         let outbox = OutboxRepository(database: house.database, owner: "tests")
         let disk = DiskSpace(path: "/tmp", minimum: 0, clock: house.clock)
         self.house = house
+        let logger = Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() }
+        let limiter = RateLimiter(database: house.database, isShared: false, clock: house.clock, logger: logger)
+        let usage = UsageRecorder(database: house.database, clock: house.clock, logger: logger)
+        let key = try await InstanceKey.open(
+            database: house.database, masterKey: house.masterKey, clock: house.clock)
+        let configuration = PeopleConfiguration(publicURL: "https://postern.example.com")
+        let sessions = await SessionKeeper(
+            database: house.database, instanceKey: key, configuration: configuration, clock: house.clock,
+            ids: house.ids,
+            logger: logger)
+        let (desk, accounts) = (SignInDesk(sessions: sessions), AccountKeeper(sessions: sessions, mail: nil))
+        people = HTTPAPI.PeopleServices(
+            signIn: desk, sessions: sessions, accounts: accounts,
+            directory: PeopleDirectory(
+                database: house.database, vaults: house.vaults, sessions: sessions, accounts: accounts, desk: desk,
+                mail: nil, configuration: configuration, clock: house.clock, ids: house.ids, logger: logger),
+            singleSignOn: nil)
+        refusals = RefusalRecorder(database: house.database, ids: house.ids, clock: house.clock, logger: logger)
+        let verifier = AuditVerifier(
+            database: house.database, key: AuditSealKey(key.derived(AuditSealKey.purpose)), clock: house.clock)
         api = HTTPAPI(
             configuration: HTTPAPI.Configuration(
                 host: "127.0.0.1", port: 0, publicURL: "https://postern.example.com",
-                isGatewayEnabled: isGatewayEnabled, idleTimeout: 60, connections: 16),
+                isGatewayEnabled: isGatewayEnabled, idleTimeout: 60, connections: 16, people: configuration,
+                switches: HTTPAPI.Switches(
+                    version: "test", isShared: false, isGatewayEnabled: isGatewayEnabled, isInboundSMTPEnabled: true,
+                    isLiveSendEnabled: true, requiresSecondFactor: false)),
             services: HTTPAPI.Services(
-                pipeline: house.pipeline(), database: house.database, vaults: house.vaults, callers: house.callers,
-                authenticator: house.authenticator, gate: Gate(),
-                limiter: RateLimiter(
-                    database: house.database, isShared: false, clock: house.clock, logger: Logger(label: "tests")),
+                pipeline: house.pipeline(), database: house.database, vaults: house.vaults,
+                calls: CallMeter(vaults: house.vaults, limiter: limiter, usage: usage), callers: house.callers,
+                authenticator: house.authenticator, people: people, gate: Gate(clock: house.clock), refusals: refusals,
+                auditVerifier: verifier, alerts: AlertDefaults(), limiter: limiter,
                 readiness: Readiness(database: house.database, outbox: outbox, disk: disk, broker: broker),
                 signal: signal, clock: house.clock, ids: house.ids, metrics: { Array("up 1\n".utf8) }, broker: broker,
                 mailerq: mailerq))
         let request = CallerDirectory.KeyRequest(label: "tests", kind: .tool, scopes: .all)
-        key = try await house.callers.issueKey(request, in: house.vault.id).text.reveal()
+        self.key = try await house.callers.issueKey(request, in: house.vault.id).text.reveal()
         responder = api.router().buildResponder()
+    }
+
+    /// A person who has just signed in.
+    func signIn(
+        _ role: InstanceRole,
+        in memberships: [VaultID: VaultRole],
+        method: Person.Method = .secondFactor
+    ) async throws -> (person: Person, token: String) {
+        let now = house.clock.now()
+        let id: UserID = house.ids.next()
+        let email = "\(id)@example.com"
+        try await house.database.write { connection in
+            try connection.execute(
+                """
+                INSERT INTO users (id, email, email_key, name, role, is_active, created_at, updated_at)
+                VALUES (\(id.text), \(email), \(email), 'Somebody', \(role.rawValue), 1, \(now.milliseconds),
+                    \(now.milliseconds))
+                """)
+            for (vault, role) in memberships {
+                try connection.execute(
+                    """
+                    INSERT INTO memberships (vault_id, user_id, role, source, created_at, updated_at)
+                    VALUES (\(vault.text), \(id.text), \(role.rawValue), 'people', \(now.milliseconds),
+                        \(now.milliseconds))
+                    """)
+            }
+        }
+        let user = try #require(try await UserRepository(database: house.database).find(id))
+        let signedIn = try await people.signIn.begin(user, method: method, visit: Visit(), detail: nil)
+        return (signedIn.person, signedIn.accessToken.reveal())
     }
 
     /// - Parameters:

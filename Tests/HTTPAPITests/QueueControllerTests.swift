@@ -289,8 +289,7 @@ struct QueueControllerTests {
                 #expect(try await status(.admin, .get, path) == 200)
                 #expect(try await status([.send, .read, .mailerq], .get, path) == 403)
             }
-            #expect(try await status(.amqp, .get, "/v1/queues/orphans") == 403)
-            #expect(try await status(.admin, .get, "/v1/queues/orphans") == 200)
+            #expect(try await status(.admin, .get, "/api/queues/orphans") == 403)
             for path in ["/v1/queues/failure/drain", "/v1/queues/failure/requeue"] {
                 #expect(try await status([.amqp, .send, .read, .mailerq], .post, path) == 403)
                 #expect(try await status(.admin, .post, path, isReadOnly: true) == 403)
@@ -322,16 +321,19 @@ struct QueueControllerTests {
                     receivedAt: door.house.clock.now())
             }
             try await OrphanRepository(database: door.house.database).insert(orphans)
-            let page = try await door.call(.get, "/v1/queues/orphans?limit=2")
+            let admin = OpenDoor.Authorization.field("Bearer \(try await door.signIn(.admin, in: [:]).token)")
+            let page = try await door.call(.get, "/api/queues/orphans?limit=2", authorization: admin)
             #expect(!page.text.contains("ann@"))
             let data = try #require(try page.object["data"]?.arrayValue).compactMap(\.objectValue)
             #expect(data.map { $0["id"]?.stringValue } == orphans.reversed().prefix(2).map(\.id.text))
             #expect(data.first?["recipient_domain"] == .string("example.net"))
             let cursor = try page.string("next_cursor")
-            let rest = try await door.call(.get, "/v1/queues/orphans?limit=2&cursor=\(cursor)").object["data"]?
-                .arrayValue
+            let rest = try await door.call(
+                .get, "/api/queues/orphans?limit=2&cursor=\(cursor)", authorization: admin
+            ).object["data"]?
+            .arrayValue
             #expect(rest?.count == 1)
-            #expect(try await door.call(.get, "/v1/queues/orphans?cursor=x").status == 422)
+            #expect(try await door.call(.get, "/api/queues/orphans?cursor=x", authorization: admin).status == 422)
         }
     }
 }

@@ -167,10 +167,12 @@ struct PipelineRulesTests {
             func event(_ type: EventType) -> MessageEvent {
                 MessageEvent(id: house.ids.next(), type: type, at: house.clock.now())
             }
-            _ = try await messages.cancel(message, in: house.vault.id, event: event(.cancelled))
+            _ = try await messages.cancel(
+                message, in: house.vault.id, event: event(.cancelled), audit: house.audit(as: "message.cancel"))
             func attempt(by caller: Caller) async throws -> ErrorCode? {
                 do throws(PosternError) {
-                    let result = try await pipeline.retry(message, by: caller, event: event(.retried))
+                    let result = try await pipeline.retry(
+                        message, by: caller, event: event(.retried), audit: house.audit(as: "message.retry"))
                     return result?.moved == true ? nil : .conflict
                 } catch {
                     return error.code
@@ -211,16 +213,18 @@ struct PipelineRulesTests {
                 MessageEvent(id: house.ids.next(), type: type, at: house.clock.now())
             }
             _ = try await MessageRepository(database: house.database).cancel(
-                message, in: house.vault.id, event: event(.cancelled))
+                message, in: house.vault.id, event: event(.cancelled), audit: house.audit(as: "message.cancel"))
             let narrow = Caller(
                 vault: house.vault.id, identity: .key(house.ids.next()), label: "k", scopes: [.send, .admin])
             do throws(PosternError) {
-                _ = try await pipeline.retry(message, by: narrow, event: event(.retried))
+                _ = try await pipeline.retry(
+                    message, by: narrow, event: event(.retried), audit: house.audit(as: "message.retry"))
                 Issue.record("sent again")
             } catch {
                 #expect(error.code == .forbidden && error.fix.contains("amqp"))
             }
-            let result = try await pipeline.retry(message, by: house.caller, event: event(.retried))
+            let result = try await pipeline.retry(
+                message, by: house.caller, event: event(.retried), audit: house.audit(as: "message.retry"))
             #expect(result?.moved == true)
         }
     }

@@ -38,7 +38,10 @@ struct AuditTests {
     {
         var query = AuditQuery(limit: 200)
         ask(&query)
-        return try await AuditRepository(database: house.database).list(query, in: vault ?? house.vault.id)
+        return try await AuditRepository(database: house.database).list(query, in: vault ?? house.vault.id).records.map
+        {
+            try $0.fields.entry()
+        }
     }
 
     @Test("an entry comes back whole", arguments: TestEngine.all)

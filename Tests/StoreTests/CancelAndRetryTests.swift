@@ -26,7 +26,8 @@ struct CancelAndRetryTests {
             let id = try await house.accept()[0]
             try await force(status, id, house)
             let result = try #require(
-                try await repository.cancel(id, in: house.vault.id, event: house.event(.cancelled)))
+                try await repository.cancel(
+                    id, in: house.vault.id, event: house.event(.cancelled), audit: house.audit(as: "message.cancel")))
             let isCancellable = status == .scheduled || status == .queued
             #expect(result.moved == isCancellable)
             #expect(result.message.status == (isCancellable ? .cancelled : status))
@@ -88,7 +89,8 @@ struct CancelAndRetryTests {
             let repository = MessageRepository(database: house.database)
             let other = try await house.neighbour().vault
             let id = try await house.accept()[0]
-            let cancelled = try await repository.cancel(id, in: other.id, event: house.event(.cancelled))
+            let cancelled = try await repository.cancel(
+                id, in: other.id, event: house.event(.cancelled), audit: house.audit(as: "message.cancel"))
             #expect(cancelled?.moved == nil)
             try await force(.bounced, id, house)
             let retried = try await repository.retry(

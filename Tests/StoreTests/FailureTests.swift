@@ -37,7 +37,7 @@ struct FailureTests {
         let type: EventType = if case .drain = repair { .drained } else { .retried }
         return try await FailureRepository(database: house.database).repair(
             repair, in: vault ?? house.vault.id, matching: filter, limit: limit, event: { house.event(type) },
-            idempotency: key
+            idempotency: key, audit: house.audit(as: "queue.repair")
         ) { done, skipped in "done \(done), skipped \(skipped)" }
     }
 

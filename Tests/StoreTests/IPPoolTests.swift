@@ -20,7 +20,9 @@ struct IPPoolTests {
     private func entries(_ house: TestHouse) async throws -> [AuditEntry] {
         var query = AuditQuery()
         query.action = "pool.write"
-        return try await AuditRepository(database: house.database).list(query, in: house.vault.id)
+        return try await AuditRepository(database: house.database).list(query, in: house.vault.id).records.map {
+            try $0.fields.entry()
+        }
     }
 
     @Test("a domain has one pool a vault; another vault sees and changes none of it", arguments: TestEngine.all)

@@ -61,7 +61,7 @@ struct ReportTests {
             #expect(try await message(house, id).status == .queued)
             let cancelled = try #require(
                 try await MessageRepository(database: house.database).cancel(
-                    id, in: house.vault.id, event: house.event(.cancelled)))
+                    id, in: house.vault.id, event: house.event(.cancelled), audit: house.audit(as: "message.cancel")))
             #expect(!cancelled.moved && cancelled.message.status == .queued)
             try await confirm(house, claimed)
             #expect(try await message(house, id).status == .inFlight)
@@ -173,7 +173,7 @@ struct ReportTests {
             let retried = try #require(
                 try await repository.retry(
                     id, in: house.vault.id, event: house.event(.retried),
-                    deadline: house.clock.now().adding(seconds: 60)))
+                    deadline: house.clock.now().adding(seconds: 60), audit: house.audit(as: "message.retry")))
             #expect(retried.moved && retried.message.status == .queued)
             #expect(try await house.database.count("failures") == 0)
         }

@@ -12,6 +12,11 @@ extension AlertCondition {
         case .databaseUnreachable: "The database does not answer"
         case .publishStalled: "Mail that is due does not leave"
         case .runaway: "A caller runs away and was cut off"
+        case .bounceRate: "Much of the mail is refused for good"
+        case .refusals: "A caller asks for what it may not do"
+        case .signInFailures: "Sign-ins fail in number"
+        case .auditChainBroken: "The audit log was changed"
+        case .diskLow: "The disk is nearly full"
         }
     }
 
@@ -37,6 +42,24 @@ extension AlertCondition {
             "Find out why the caller repeats itself or answers itself, and stop it there; DELETE /v1/keys/{id} or "
                 + "/v1/smtp-users/{id} stops it here. Where it is meant to be so often, repeat_limit and auto_reply_limit "
                 + "(PATCH /v1/settings) allow more. What was cut off was refused, and nothing of it was sent."
+        case .bounceRate:
+            "Look at what came back (GET /v1/messages?status=bounced) and at whose mail it is: bought or old addresses, a sender "
+                + "that is on a block list, a next hop that refuses everything. Stop it (DELETE /v1/keys/{id}) until it is "
+                + "mended: a bad rate costs the good name of the sending addresses."
+        case .refusals:
+            "The audit log says who asked for what (GET /v1/audit?outcome=refused). A tool that is set up wrongly needs another "
+                + "scope or another key; whoever tries doors needs none: DELETE /v1/keys/{id}, or take the person out of the vault."
+        case .signInFailures:
+            "Somebody guesses passwords, or a tool has an old one. The audit log has the accounts and addresses "
+                + "(GET /api/audit?action=session.begin&outcome=failed). Accounts and addresses are locked for a while by "
+                + "themselves; a second factor keeps a guessed password from being enough."
+        case .auditChainBroken:
+            "Run postern audit verify: it says which records do not fit. Compare with an export or a backup, find out who had "
+                + "the database in hand, and keep a copy of it as it is. Resolve the alert when that is dealt with: it does not "
+                + "close by itself."
+        case .diskLow:
+            "Free space, or make the disk larger; retention (PATCH /v1/settings) decides how long messages are kept. Mail is "
+                + "refused with 503 and 452 meanwhile, so that none is lost."
         }
     }
 

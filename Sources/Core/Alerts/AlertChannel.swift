@@ -9,8 +9,8 @@ package protocol AlertChannel: Sendable {
     /// In metrics and in the log.
     var name: String { get }
 
-    /// Returns when the notice was taken.
-    func deliver(_ notice: AlertNotice) async throws
+    /// Returns when the message was taken.
+    func deliver(_ message: AlertMessage) async throws
 }
 
 /// One HTTP POST to the address that the operator configured.
@@ -20,7 +20,7 @@ package protocol AlertWebhook: Sendable {
     func post(_ body: [UInt8], headers: [(name: String, value: String)]) async throws -> Int
 }
 
-/// One e-mail to the address that the operator configured.
+/// One e-mail to addresses that somebody configured.
 package protocol AlertMail: Sendable {
     /// Returns when the letter is accepted for good. A letter with the same key is accepted once.
     func send(subject: String, text: String, key: String) async throws
@@ -46,9 +46,9 @@ package struct WebhookAlertChannel: AlertChannel {
         self.clock = clock
     }
 
-    package func deliver(_ notice: AlertNotice) async throws {
-        let body = notice.json
-        var headers = [(name: "Content-Type", value: "application/json"), ("Idempotency-Key", notice.key)]
+    package func deliver(_ message: AlertMessage) async throws {
+        let body = message.json
+        var headers = [(name: "Content-Type", value: "application/json"), ("Idempotency-Key", message.key)]
         if let secret {
             headers.append(
                 ("Postern-Signature", Self.signature(of: body, at: clock.now().seconds, secret: secret)))
@@ -70,12 +70,16 @@ package struct WebhookAlertChannel: AlertChannel {
 }
 
 package struct MailAlertChannel: AlertChannel {
-    package let name = "email"
+    package let name: String
     private let mail: any AlertMail
 
-    package init(_ mail: any AlertMail) { self.mail = mail }
+    /// - Parameter name: `email` for the instance's letters, `vault_email` for those of a vault's rules.
+    package init(_ mail: any AlertMail, name: String = "email") {
+        self.mail = mail
+        self.name = name
+    }
 
-    package func deliver(_ notice: AlertNotice) async throws {
-        try await mail.send(subject: notice.heading, text: notice.text, key: "alert-\(notice.key)")
+    package func deliver(_ message: AlertMessage) async throws {
+        try await mail.send(subject: message.heading, text: message.text, key: "alert-\(message.key)")
     }
 }

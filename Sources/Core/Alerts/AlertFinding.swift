@@ -1,4 +1,4 @@
-// One look at the world: what is wrong at this moment, or that nobody can tell.
+// One look at the world: what is wrong at this moment by which rule, or that nobody can tell.
 
 package import Model
 package import Store
@@ -11,20 +11,25 @@ package struct AlertFinding: Hashable, Sendable {
     package let condition: AlertCondition
     /// What it is about: the same words each time, and no other vault's.
     package let subject: String
-    /// `nil`: the instance's, and no vault's.
+    /// The vault that sees it; `nil`: none does.
     package let vault: VaultID?
+    /// The rule that it meets; `nil` for a shipped one.
+    package let rule: AlertRuleID?
     /// One sentence. A peer's words may stand in it: they are made one line, and cut.
     package let detail: String
 
-    package init(_ condition: AlertCondition, subject: String, vault: VaultID? = nil, detail: String) {
+    package init(
+        _ condition: AlertCondition, subject: String, vault: VaultID? = nil, rule: AlertRuleID? = nil, detail: String
+    ) {
         self.condition = condition
         self.subject = Self.line(subject, Self.limits.subject)
         self.vault = vault
+        self.rule = rule
         self.detail = Self.line(detail, Self.limits.detail)
     }
 
     /// Controls, and what turns the direction of writing, would let a peer's words pass for something else.
-    private static func line(_ text: String, _ limit: Int) -> String {
+    static func line(_ text: String, _ limit: Int) -> String {
         var line = String.UnicodeScalarView()
         for scalar in text.unicodeScalars.prefix(limit) {
             switch scalar.properties.generalCategory {
@@ -36,7 +41,7 @@ package struct AlertFinding: Hashable, Sendable {
     }
 }
 
-/// What one probe saw.
+/// What one probe saw, judged.
 package struct AlertReading: Sendable {
     /// What the probe looks for: of these, what is not among the findings is not so.
     package let conditions: Set<AlertCondition>

@@ -5,8 +5,8 @@ import Store
 
 struct AlertLedger: Sendable {
     private var unwritten: [AlertID: Alert] = [:]
-    /// Channels that have not taken a notice yet.
-    private var untold: [String: Set<String>] = [:]
+    /// Whom a notice has not reached yet.
+    private var untold: [String: Set<AlertTarget>] = [:]
 
     /// What to write, oldest first.
     var pending: [Alert] { unwritten.values.sorted { $0.id < $1.id } }
@@ -18,20 +18,20 @@ struct AlertLedger: Sendable {
         if unwritten[alert.id] == alert { unwritten[alert.id] = nil }
     }
 
-    mutating func expect(_ notice: AlertNotice, from channels: [String]) {
-        if !channels.isEmpty { untold[notice.key] = Set(channels) }
+    mutating func expect(_ notice: AlertNotice, from targets: [AlertTarget]) {
+        if !targets.isEmpty { untold[notice.key] = Set(targets) }
     }
 
-    /// A channel took a notice. When it was the last one, that is noted.
-    mutating func told(_ notice: AlertNotice, by channel: String, at now: Timestamp) {
+    /// Somebody took a notice. When it was the last one, that is noted.
+    mutating func told(_ notice: AlertNotice, by target: AlertTarget, at now: Timestamp) {
         guard var waiting = untold[notice.key] else { return }
-        waiting.remove(channel)
+        waiting.remove(target)
         untold[notice.key] = waiting.isEmpty ? nil : waiting
         guard waiting.isEmpty else { return }
         var alert = notice.alert
         switch notice.state {
-        case .opened: alert.openNotifiedAt = now
-        case .closed: alert.closeNotifiedAt = now
+        case .summary where !alert.isOpen, .closed: alert.closeNotifiedAt = now
+        case .opened, .summary: alert.openNotifiedAt = now
         }
         note(alert)
     }

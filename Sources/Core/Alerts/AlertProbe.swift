@@ -1,6 +1,6 @@
 // Looks whether something is wrong. The composition root makes one for each thing that can go wrong where it runs.
 
-package import Model
+import Model
 package import SQL
 package import Store
 
@@ -8,17 +8,21 @@ package struct AlertProbe: Sendable {
     /// What it looks for.
     package let conditions: Set<AlertCondition>
     /// What it means when `look` does not come back: `nil` for nothing, because it cannot be told.
-    package let silence: [AlertFinding]?
-    /// Findings of these conditions; `nil` when it cannot be told.
-    package let look: @Sendable () async -> [AlertFinding]?
+    package let silence: [AlertSign]?
+    /// Seconds between two looks, where looking is not cheap; 0 for every round.
+    package let pause: Double
+    /// Signs of these conditions, asked for with the rules that are in force; `nil` when it cannot be told.
+    package let look: @Sendable (AlertRuleBook) async -> [AlertSign]?
 
     package init(
         _ conditions: Set<AlertCondition>,
-        silence: [AlertFinding]? = nil,
-        look: @escaping @Sendable () async -> [AlertFinding]?
+        silence: [AlertSign]? = nil,
+        pause: Double = 0,
+        look: @escaping @Sendable (AlertRuleBook) async -> [AlertSign]?
     ) {
         self.conditions = conditions
         self.silence = silence
+        self.pause = pause
         self.look = look
     }
 }
@@ -38,17 +42,17 @@ extension AlertProbe {
     package static func database(_ database: any SQLDatabase) -> AlertProbe {
         let housekeeping = HousekeepingRepository(database: database)
         let subject = database.name
-        @Sendable func finding(_ detail: String) -> AlertFinding {
-            AlertFinding(.databaseUnreachable, subject: subject, detail: detail)
+        @Sendable func sign(_ detail: String) -> AlertSign {
+            AlertSign(.databaseUnreachable, subject: subject, detail: detail)
         }
-        return AlertProbe([.databaseUnreachable], silence: [finding("the database does not answer")]) {
+        return AlertProbe([.databaseUnreachable], silence: [sign("the database does not answer")]) { _ in
             do {
                 try await housekeeping.ping()
                 return []
             } catch let error as SQLError {
-                return [finding("the database cannot be read: \(error.message)")]
+                return [sign("the database cannot be read: \(error.message)")]
             } catch {
-                return [finding("the database cannot be read")]
+                return [sign("the database cannot be read")]
             }
         }
     }
@@ -60,18 +64,18 @@ extension AlertProbe {
         _ subject: String,
         state: @escaping @Sendable () async -> AlertBrokerState
     ) -> AlertProbe {
-        AlertProbe([.brokerUnreachable, .brokerBlocked]) {
+        AlertProbe([.brokerUnreachable, .brokerBlocked]) { _ in
             switch await state() {
             case .connected: []
             case .unreachable(let reason):
                 [
-                    AlertFinding(
+                    AlertSign(
                         .brokerUnreachable, subject: subject,
                         detail: "there is no connection to the message broker" + (reason.map { ": \($0)" } ?? ""))
                 ]
             case .blocked(let reason):
                 [
-                    AlertFinding(
+                    AlertSign(
                         .brokerBlocked, subject: subject, detail: "the message broker takes nothing more: \(reason)")
                 ]
             case .unknown: nil
@@ -79,76 +83,66 @@ extension AlertProbe {
         }
     }
 
-    /// Whether a vault has more failures than a threshold that nobody has looked at.
-    package static func failureBacklog(_ alerts: AlertRepository, over threshold: Int) -> AlertProbe {
-        AlertProbe([.failureBacklog]) {
-            try? await alerts.failureBacklogs(over: threshold).map { backlog in
-                AlertFinding(
-                    .failureBacklog, subject: "failures of \(backlog.vault)", vault: backlog.vault,
-                    detail: "\(backlog.count) failures wait to be looked at, the oldest since \(backlog.oldest); "
-                        + "the threshold is \(threshold)")
-            }
-        }
-    }
-
-    /// Whether a queue of the broker holds more than a threshold.
-    /// - Parameters:
-    ///   - depth: messages in the queue; `nil` when it cannot be told.
-    package static func queueBacklog(
-        _ queue: String,
-        over threshold: Int,
-        depth: @escaping @Sendable () async -> Int?
-    ) -> AlertProbe {
-        AlertProbe([.failureBacklog]) {
-            guard let depth = await depth() else { return nil }
-            guard depth > threshold else { return [] }
+    /// Whether there is room on the disk.
+    /// - Parameter path: which one, in the words that people know it by.
+    package static func disk(_ path: String, isEnough: @escaping @Sendable () -> Bool) -> AlertProbe {
+        AlertProbe([.diskLow]) { _ in
+            guard !isEnough() else { return [] }
             return [
-                AlertFinding(
-                    .failureBacklog, subject: "queue \(queue)",
-                    detail: "\(depth) messages wait in the queue \(queue); the threshold is \(threshold)")
+                AlertSign(
+                    .diskLow, subject: "disk under \(path)",
+                    detail:
+                        "less than POSTERN_MIN_FREE_DISK_BYTES is free under \(path): mail is refused until there is more"
+                )
             ]
         }
     }
 
-    /// Whether mail that is due for so long has not left.
-    ///
-    /// A route that hands over to a next hop of the whole instance has one alert, because one cause stops all vaults
-    /// alike. A route of each vault's own has one a vault, and only mail that nobody has taken up counts: a deferral is
-    /// its daily life.
-    /// - Parameters:
-    ///   - seconds: how long.
-    ///   - handingOver: routes to the instance's next hop that are set up.
-    ///   - delivering: routes to a vault's next hop that are set up.
-    package static func publishStalled(
-        _ alerts: AlertRepository,
-        after seconds: Double,
-        handingOver: Set<RouteName>,
-        delivering: Set<RouteName>,
-        clock: any WallClock
-    ) -> AlertProbe {
-        AlertProbe([.publishStalled]) {
-            let time = clock.now().adding(seconds: -seconds)
-            do {
-                let waiting = try await alerts.notHandedOver(since: time, routes: handingOver)
-                let forgotten = try await alerts.notTakenUp(since: time, routes: delivering)
-                return Dictionary(grouping: waiting, by: \.route).compactMap { route, messages in
-                    messages.map(\.dueSince).min().map { oldest in
-                        AlertFinding(
-                            .publishStalled, subject: "route \(route.rawValue)",
-                            detail: "mail waits for the route \(route.rawValue) since \(oldest), in "
-                                + (messages.count == 1 ? "1 vault" : "\(messages.count) vaults"))
-                    }
-                }
-                    + forgotten.map { message in
-                        AlertFinding(
-                            .publishStalled, subject: "route \(message.route.rawValue) of \(message.vault)",
-                            vault: message.vault,
-                            detail: "mail waits for the route \(message.route.rawValue) since \(message.dueSince), "
-                                + "and is not taken up; the oldest is \(message.message)")
-                    }
-            } catch {
-                return nil
+    /// Whether vaults have failures that nobody has looked at.
+    package static func failureBacklog(_ alerts: AlertRepository) -> AlertProbe {
+        AlertProbe([.failureBacklog]) { rules in
+            let most = max(10 * (rules.largestThreshold(of: .failureBacklog) ?? 0), 1_000)
+            return try? await alerts.failureBacklogs(
+                over: { rules.smallestThreshold(of: .failureBacklog, about: $0) }, countingTo: most
+            ).map { backlog in
+                AlertSign(
+                    .failureBacklog, subject: "failures of \(backlog.vault)", vault: backlog.vault,
+                    value: backlog.count,
+                    detail: "\(backlog.count) failures wait to be looked at, the oldest since \(backlog.oldest)")
             }
+        }
+    }
+
+    /// Whether a queue of the broker holds too much.
+    /// - Parameters:
+    ///   - depth: messages in the queue; `nil` when it cannot be told.
+    package static func queueBacklog(_ queue: String, depth: @escaping @Sendable () async -> Int?) -> AlertProbe {
+        AlertProbe([.failureBacklog]) { _ in
+            guard let depth = await depth() else { return nil }
+            return [
+                AlertSign(
+                    .failureBacklog, subject: "queue \(queue)", value: depth,
+                    detail: "\(depth) messages wait in the queue \(queue)")
+            ]
+        }
+    }
+
+    /// Whether the audit log is as it was written.
+    /// - Parameters:
+    ///   - isIntact: what is told of the part that can be looked at quickly; `nil` when it cannot be told.
+    ///   - pause: seconds between two looks. Default 300.
+    package static func auditChain(
+        pause: Double = 300,
+        isIntact: @escaping @Sendable () async -> Bool?
+    ) -> AlertProbe {
+        AlertProbe([.auditChainBroken], pause: pause) { _ in
+            guard let isIntact = await isIntact() else { return nil }
+            guard !isIntact else { return [] }
+            return [
+                AlertSign(
+                    .auditChainBroken, subject: "audit log",
+                    detail: "the newest part of the audit log is not as it was written")
+            ]
         }
     }
 }

@@ -1,4 +1,4 @@
-// The notices that a channel has not taken yet, and when each is tried again. A value: the time goes in.
+// The notices that a channel has not taken yet, when each is tried again, and how many go at once. A value: the time goes in.
 
 package import Model
 import Store
@@ -11,6 +11,20 @@ package struct AlertQueue: Sendable {
         package var maximum: Double = 60
         /// Seconds after which a notice is given up. Default 600.
         package var lifetime: Double = 600
+
+        package init() {}
+    }
+
+    /// What keeps a channel from flooding people.
+    package struct Pace: Sendable {
+        /// Messages that go at once. Default 6.
+        package var burst: Double = 6
+        /// Seconds after which one more may go. Default 60.
+        package var pause: Double = 60
+        /// From so many notices on that wait, one digest tells them all. Default 5.
+        package var digest = 5
+        /// Notices in one digest at most. Default 100.
+        package var size = 100
 
         package init() {}
     }
@@ -31,11 +45,25 @@ package struct AlertQueue: Sendable {
     private static let limit = 1_000
 
     private let retry: Retry
+    private let pace: Pace
     private var entries: [Entry] = []
+    /// Messages that may go now, as of then.
+    private var allowance: Double
+    private var allowedAt: Timestamp?
 
-    package init(retry: Retry = Retry()) { self.retry = retry }
+    package init(retry: Retry = Retry(), pace: Pace = Pace()) {
+        self.retry = retry
+        self.pace = pace
+        allowance = pace.burst
+    }
 
     package var count: Int { entries.count }
+
+    /// Whether nothing waits, and nothing that was sent has to be remembered.
+    package mutating func isIdle(at now: Timestamp) -> Bool {
+        refill(at: now)
+        return entries.isEmpty && allowance >= pace.burst
+    }
 
     /// - Returns: a notice that was given up for want of room.
     package mutating func add(_ notice: AlertNotice, at now: Timestamp) -> AlertNotice? {
@@ -44,18 +72,35 @@ package struct AlertQueue: Sendable {
         return entries.count > Self.limit ? entries.removeFirst().notice : nil
     }
 
-    /// The next notice to try. That an alert closed is told after that it opened.
-    package func next(at now: Timestamp) -> AlertNotice? {
-        var waiting: Set<AlertID> = []
+    /// What to try next: one notice, or where many wait as many as go into a digest. That an alert is over is told after
+    /// that it opened, or with it.
+    package mutating func next(at now: Timestamp) -> [AlertNotice]? {
+        refill(at: now)
+        guard allowance >= 1 else { return nil }
+        var held: Set<AlertID> = []
+        var due: [AlertNotice] = []
         for entry in entries {
-            guard waiting.insert(entry.notice.alert.id).inserted else { continue }
+            let id = entry.notice.alert.id
             // No pause is longer than the longest one: a clock that was set back does not hold a notice up.
-            if entry.dueAt <= now || entry.dueAt > now.adding(seconds: retry.maximum) { return entry.notice }
+            let isDue = entry.dueAt <= now || entry.dueAt > now.adding(seconds: retry.maximum)
+            guard isDue, !held.contains(id) else {
+                held.insert(id)
+                continue
+            }
+            due.append(entry.notice)
         }
-        return nil
+        guard let first = due.first else { return nil }
+        // The last one that may go for a while takes all with it.
+        let isDigest = due.count >= pace.digest || due.count > 1 && allowance < 2
+        return isDigest ? Array(due.prefix(pace.size)) : [first]
     }
 
-    package mutating func succeeded(_ notice: AlertNotice) { entries.removeAll { $0.notice.key == notice.key } }
+    package mutating func succeeded(_ notices: [AlertNotice], at now: Timestamp) {
+        refill(at: now)
+        allowance -= 1
+        let keys = Set(notices.map(\.key))
+        entries.removeAll { keys.contains($0.notice.key) }
+    }
 
     package mutating func failed(_ notice: AlertNotice, at now: Timestamp) -> Failure {
         guard let index = entries.firstIndex(where: { $0.notice.key == notice.key }) else { return .gaveUp }
@@ -71,4 +116,10 @@ package struct AlertQueue: Sendable {
     }
 
     package mutating func clear() { entries = [] }
+
+    private mutating func refill(at now: Timestamp) {
+        let elapsed = Double(now.milliseconds - (allowedAt ?? now).milliseconds) / 1_000
+        allowance = min(pace.burst, allowance + max(elapsed, 0) / pace.pause)
+        allowedAt = now
+    }
 }

@@ -42,7 +42,7 @@ extension CallerDirectory {
             senderDomains: request.senderDomains ?? asker?.senderDomains, ipPool: request.ipPool ?? asker?.ipPool)
         do {
             try await users.insert(user, askedBy: caller?.key, in: vault, audit: audit) { asker in
-                if caller != nil { try Self.check(user, asker, at: user.createdAt) }
+                if let caller, caller.person == nil { try Self.check(user, asker, at: user.createdAt) }
             }
         } catch let error as SQLError where error.code == .constraint {
             throw PosternError(.conflict, "the user name is taken", fix: "Choose another user name.")
@@ -108,7 +108,7 @@ extension CallerDirectory {
             if let caller, !caller.sees(label: old.label) { throw Self.noUser }
             var new = old
             edit(&new)
-            if caller != nil { try Self.check(new, asker, at: now) }
+            if let caller, caller.person == nil { try Self.check(new, asker, at: now) }
             return new
         }
         guard let user else { throw Self.noUser }

@@ -52,8 +52,10 @@ package final class CallerDirectory: Sendable {
         try caller?.checkText()
         let (fresh, id, now) = (KeyText.make(), ids.next() as KeyID, clock.now())
         let key = try await keys.insert(under: caller?.key, in: vault, audit: audit) { parent in
-            if caller != nil { _ = try Asker(parent?.key, at: now) }
-            return try request.key(id, fresh, under: parent, in: vault, at: now)
+            if let caller, caller.person == nil { _ = try Asker(parent?.key, at: now) }
+            let key = try request.key(id, fresh, under: parent, in: vault, at: now)
+            try caller?.checkRole(Reach(key), "a key")
+            return key
         }
         return (key, fresh.text)
     }
@@ -76,7 +78,9 @@ package final class CallerDirectory: Sendable {
         let rotated = try await keys.rotate(id, askedBy: caller?.key, in: vault, at: now, audit: audit) { key, asker in
             if let caller, !caller.sees(label: key.label) { throw Self.noKey }
             try key.checkRenewable(at: now)
-            if let caller, caller.key != id {
+            if let caller, caller.person != nil {
+                try caller.checkRole(Reach(key), "a key that is rotated")
+            } else if let caller, caller.key != id {
                 try Asker(asker, at: now).check(Reach(key), "a key that is rotated")
             }
             let end = now.adding(seconds: Double(overlap))

@@ -1,36 +1,135 @@
-// The one place where "may this caller do this?" is answered. What it does not allow is denied.
+// The one place where "may this principal do this to that?" is answered. What it does not allow is denied.
 
 package import Model
 
 package struct Gate: Sendable {
-    package init() {}
+    /// A yes, and what has to happen beside it; or a no, with its reason and what to do.
+    package enum Decision: Sendable {
+        case allow(Obligations, because: String)
+        case deny(PosternError)
+    }
 
-    /// Returns when the caller may act in the vault.
-    /// - Throws: `not_found` for another vault's things, so that their existence does not show; else `forbidden`.
-    package func authorize(_ caller: Caller, _ action: Action, in vault: VaultID) throws(PosternError) {
-        guard caller.vault == vault else { throw PosternError(.notFound, "there is no such thing in this vault") }
-        guard !caller.isReadOnly || action.changesNothing else {
-            throw PosternError(
-                .forbidden, "\(caller.label) may only read, and \(action.rawValue) changes something",
-                fix: "Use a key that is not read_only.")
+    /// Seconds for which a sign-in counts as fresh.
+    package static let freshness: Double = 900
+
+    private let clock: any WallClock
+    private let requiresSecondFactor: Bool
+
+    /// - Parameter requiresSecondFactor: whether people who sign in by password alone may do no more than set one up.
+    package init(clock: any WallClock = SystemClock(), requiresSecondFactor: Bool = false) {
+        self.clock = clock
+        self.requiresSecondFactor = requiresSecondFactor
+    }
+
+    /// Returns what has to happen beside it when the principal may act.
+    /// - Throws: `not_found` for another vault's things, so that their existence does not show; else what the decision says.
+    @discardableResult
+    package func authorize(
+        _ principal: Principal,
+        _ action: Action,
+        on resource: Resource
+    ) throws(PosternError) -> Obligations {
+        switch decide(principal, action, on: resource) {
+        case .allow(let obligations, _): return obligations
+        case .deny(let error): throw error
         }
-        guard caller.labelPrefix == nil || action.isWithinLabels else {
-            throw PosternError(
-                .forbidden, "\(caller.label) is narrowed to labels, and \(action.rawValue) concerns the whole vault",
-                fix: "Use a key without label_prefix.")
+    }
+
+    /// As `authorize`, for those who want to know why.
+    package func decide(_ principal: Principal, _ action: Action, on resource: Resource) -> Decision {
+        do throws(PosternError) {
+            return .allow(action.rule.obligations, because: try reason(principal, action, resource))
+        } catch {
+            return .deny(error)
         }
-        guard !action.sendsForOthers || !caller.isBoundInSending else {
+    }
+
+    private func reason(
+        _ principal: Principal,
+        _ action: Action,
+        _ resource: Resource
+    ) throws(PosternError) -> String {
+        let rule = action.rule
+        if rule.isOpen {
+            guard case .open = resource else { throw Denial.misplaced(action) }
+            return "everybody may"
+        }
+        switch (resource, principal) {
+        case (_, .stranger): throw Denial.unsigned
+        case (.open, _): throw Denial.misplaced(action)
+        case (.vault(let vault, let standing), .caller(let caller)):
+            guard caller.vault == vault, standing.state != .deleted else { throw Denial.absent }
+            if let person = caller.person { return try ask(person, action, rule, vault, standing) }
+            let reason = try CallerRule(action, rule).reason(caller)
+            try StandingRule(action, rule).check(standing)
+            return reason
+        case (.vault(let vault, let standing), .person(let person)):
+            guard standing.state != .deleted else { throw Denial.absent }
+            return try ask(person, action, rule, vault, standing)
+        case (.instance, .person(let person)): return try ask(person, action, rule)
+        case (.account, .person(let person)):
+            guard rule.isOwn else { throw Denial.misplaced(action) }
+            try check(person, action, rule)
+            return "everybody who signed in may, for themselves"
+        case (.instance, .caller(let caller)), (.account, .caller(let caller)):
+            guard let person = caller.person else { throw Denial.noPerson(action) }
+            return try reason(.person(person), action, resource)
+        }
+    }
+
+    /// A person, in a vault.
+    private func ask(
+        _ person: Person,
+        _ action: Action,
+        _ rule: ActionRule,
+        _ vault: VaultID,
+        _ standing: VaultStanding
+    ) throws(PosternError) -> String {
+        let role = person.memberships[vault]
+        let reason: String
+        if let role, let least = rule.member, role >= least {
+            reason = "\(person.email) is \(role.rawValue) of the vault, and it takes \(least.rawValue)"
+        } else if let steward = rule.steward, person.role >= steward {
+            reason = "\(person.email) is \(person.role.rawValue) of the instance, and it takes \(steward.rawValue)"
+        } else {
+            // Who is neither a member nor looks after vaults does not learn that there is such a vault.
+            guard let role else {
+                guard person.role >= .admin else { throw Denial.absent }
+                throw Denial.noMember(person, action, rule)
+            }
+            throw Denial.role(person, role, action, rule)
+        }
+        try check(person, action, rule)
+        try StandingRule(action, rule).check(standing)
+        return reason
+    }
+
+    /// A person, at the instance.
+    private func ask(_ person: Person, _ action: Action, _ rule: ActionRule) throws(PosternError) -> String {
+        guard let least = rule.instance else { throw Denial.misplaced(action) }
+        guard person.role >= least else {
             throw PosternError(
                 .forbidden,
-                "\(caller.label) is bound in what it sends, and \(action.rawValue) sends what others handed in",
-                fix: "Use a key that is no agent's, and has neither sender_domains nor a rate limit of its own.")
+                "\(action.rawValue) takes the instance role \(least.rawValue); yours is \(person.role.rawValue)",
+                fix: "Ask somebody who has that role.")
         }
-        if case .smtpUser = caller.identity, action.isOpenToLogins { return }
-        guard action.scopes.isEmpty || !caller.scopes.isDisjoint(with: action.scopes) else {
-            let needed = action.scopes.namesInOrder.joined(separator: " or ")
+        try check(person, action, rule)
+        return "\(person.email) is \(person.role.rawValue) of the instance, and it takes \(least.rawValue)"
+    }
+
+    /// Whether the sign-in is good enough for this.
+    private func check(_ person: Person, _ action: Action, _ rule: ActionRule) throws(PosternError) {
+        if requiresSecondFactor, person.method == .password, !rule.isOwn {
             throw PosternError(
-                .forbidden, "\(caller.label) may not \(action.rawValue)",
-                fix: "Use a key with the scope \(needed); GET /v1/me lists the scopes of yours.")
+                .forbidden, "this instance wants a second factor, and your account has none",
+                fix: "Set one up (POST /auth/totp, postern account totp), then sign in again.")
+        }
+        if rule.obligations.contains(.freshSignIn),
+            person.authenticatedAt.adding(seconds: Self.freshness) < clock.now()
+        {
+            throw PosternError(
+                .reauthenticationRequired,
+                "\(action.rawValue) wants a sign-in that is at most \(Int(Self.freshness / 60)) minutes old")
         }
     }
 }

@@ -4,6 +4,21 @@ import JSON
 import Model
 import Store
 
+extension Caller {
+    /// Holds what a member asks for against their role; keys are held against themselves, as they are at the commit.
+    /// - Throws: `forbidden`, with every field that reaches too far.
+    func checkRole(_ other: Reach, _ what: String) throws(PosternError) {
+        guard let role else { return }
+        let breaches = Reach(role).breaches(by: other)
+        guard let first = breaches.first else { return }
+        throw PosternError(
+            .forbidden,
+            "\(what) of a vault's \(role.rawValue) can do no more than these may give away: "
+                + "\(first.pointer.dropFirst()) \(first.message)",
+            fix: "Ask for less, or have an owner of the vault do it.", problems: breaches)
+    }
+}
+
 /// A key that asks for something to be made or renewed, as it is at the moment of the commit.
 struct Asker {
     /// Keys in a line of descent, the first one included.
@@ -125,7 +140,7 @@ extension Caller {
     var key: KeyID? {
         switch identity {
         case .key(let id): id
-        case .smtpUser: nil
+        case .smtpUser, .member, .system: nil
         }
     }
 }

@@ -2,10 +2,10 @@
 
 import Dispatch
 import Model
-import Sealing
+package import Sealing
 import Synchronization
 
-final class PasswordVerifier: Sendable {
+package final class PasswordVerifier: Sendable {
     /// Checks that may wait; with two threads this is about two seconds' work.
     private static let waitingLimit = 64
 
@@ -14,15 +14,17 @@ final class PasswordVerifier: Sendable {
     /// What a password is compared with when there is no such user.
     private static let decoy = try? PasswordHash(of: Secret(RandomToken.text(16))).text
 
+    package init() {}
+
     /// - Parameters:
     ///   - isKnown: asked before the work: a tool that opens thirty connections at once is checked once.
     ///   - remember: called with a match before the next check begins.
     /// - Throws: `overloaded` when too many checks wait.
-    func matches(
+    package func matches(
         _ password: Secret<String>,
         hash: String?,
-        isKnown: @escaping @Sendable () -> Bool,
-        remember: @escaping @Sendable () -> Void
+        isKnown: @escaping @Sendable () -> Bool = { false },
+        remember: @escaping @Sendable () -> Void = {}
     ) async throws -> Bool {
         let turn: Int? = state.withLock { state in
             guard state.waiting < Self.waitingLimit else { return nil }
@@ -45,7 +47,7 @@ final class PasswordVerifier: Sendable {
     }
 
     /// Hashes a new password off the caller's thread.
-    func hash(_ password: Secret<String>) async throws -> String {
+    package func hash(_ password: Secret<String>) async throws -> String {
         try await withCheckedThrowingContinuation { continuation in
             queues[0].async { continuation.resume(with: Result { try PasswordHash(of: password).text }) }
         }

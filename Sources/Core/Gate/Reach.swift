@@ -44,6 +44,17 @@ struct Reach {
         isLogin = true
     }
 
+    /// What the keys that a person issues may do at most: an operator's cannot do what takes an owner.
+    init(_ role: VaultRole) {
+        switch role {
+        case .viewer: scopes = []
+        case .operator: scopes = [.send, .mailerq, .amqp, .read]
+        case .owner: scopes = .all
+        }
+        isReadOnly = role == .viewer
+        limits = []
+    }
+
     /// Where the other one would reach further than this, each with the field that says so.
     func breaches(by other: Reach) -> [JSONProblem] {
         var breaches: [JSONProblem] = []

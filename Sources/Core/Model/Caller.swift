@@ -4,18 +4,24 @@ package struct Caller: Hashable, Sendable {
     package enum Identity: Hashable, Sendable {
         case key(KeyID)
         case smtpUser(SMTPUserID)
+        /// A person who signed in, and is a member of the vault.
+        case member(UserID)
+        /// Postern's own letters: alerts, invitations. Nobody can sign in as this.
+        case system
 
         package var id: String {
             switch self {
             case .key(let id): id.text
             case .smtpUser(let id): id.text
+            case .member(let id): id.text
+            case .system: "postern"
             }
         }
     }
 
     package let vault: VaultID
     package let identity: Identity
-    /// The key's label or the SMTP user's name: what the log shows.
+    /// The key's label, the SMTP user's name or the person's address: what the log shows.
     package let label: String
     package let scopes: Scopes
     /// Narrows every scope to reading.
@@ -33,6 +39,8 @@ package struct Caller: Hashable, Sendable {
     /// Signed in by a key's old text, which goes on beside the new one for a while: sends and reads, but makes and changes
     /// no keys and logins, so that whoever has the old text gets nothing that outlasts it.
     package var isRetiring = false
+    /// Who signed in, where that is a person.
+    package var person: Person?
 
     package init(
         vault: VaultID,
@@ -49,6 +57,9 @@ package struct Caller: Hashable, Sendable {
         self.isReadOnly = isReadOnly
         self.senderDomains = senderDomains
     }
+
+    /// The person's role in the vault; `nil` for keys and logins.
+    package var role: VaultRole? { person?.memberships[vault] }
 
     /// Whether rules of its own hold what it sends, beside those of the vault.
     package var isBoundInSending: Bool { agent != nil || senderDomains != nil || !limits.isEmpty }

@@ -24,6 +24,20 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case approvalRequired = "approval_required"
     case repeatedMessage = "repeated_message"
     case mailLoop = "mail_loop"
+    case vaultRequired = "vault_required"
+    case vaultSuspended = "vault_suspended"
+    case vaultArchived = "vault_archived"
+    case secondFactorRequired = "second_factor_required"
+    case reauthenticationRequired = "reauthentication_required"
+    case tooManyAttempts = "too_many_attempts"
+    case csrfRefused = "csrf_refused"
+    case weakPassword = "weak_password"
+    case lastOwner = "last_owner"
+    case invitationInvalid = "invitation_invalid"
+    case signInRefused = "sign_in_refused"
+    case signInUnavailable = "sign_in_unavailable"
+    case planLimitReached = "plan_limit_reached"
+    case featureNotInPlan = "feature_not_in_plan"
     case overloaded
     case storageUnavailable = "storage_unavailable"
     case mailerqUnauthorized = "mailerq_unauthorized"
@@ -142,6 +156,67 @@ extension ErrorCode {
             ErrorEntry(
                 httpStatus: 422, smtpCode: 554, smtpEnhanced: (5, 4, 6), title: "The message goes in circles",
                 fix: "Have the caller answer no automatic mail, no list and not itself (RFC 3834 section 2).")
+        case .vaultRequired:
+            ErrorEntry(
+                httpStatus: 422, smtpCode: 554, smtpEnhanced: (5, 5, 0), title: "The request names no vault",
+                fix:
+                    "Name it in X-Postern-Vault, by id or slug; GET /auth/me lists the vaults that you are a member of."
+            )
+        case .vaultSuspended:
+            ErrorEntry(
+                httpStatus: 403, smtpCode: 450, smtpEnhanced: (4, 7, 1), title: "The vault is suspended",
+                fix: "An admin of the instance resumes it (POST /api/vaults/{id}/resume); what waits is sent then.")
+        case .vaultArchived:
+            ErrorEntry(
+                httpStatus: 403, smtpCode: 550, smtpEnhanced: (5, 7, 1), title: "The vault is archived",
+                fix: "An admin of the instance restores it (POST /api/vaults/{id}/restore).")
+        case .secondFactorRequired:
+            ErrorEntry(
+                httpStatus: 401, smtpCode: 535, smtpEnhanced: (5, 7, 8), title: "A second factor is needed",
+                fix: "Give the code that your authenticator shows as totp, or one of your recovery codes.")
+        case .reauthenticationRequired:
+            ErrorEntry(
+                httpStatus: 403, smtpCode: 535, smtpEnhanced: (5, 7, 8), title: "Show again who you are",
+                fix: "POST /auth/reauthenticate with your password (postern login --again), then repeat the request.")
+        case .tooManyAttempts:
+            ErrorEntry(
+                httpStatus: 429, smtpCode: 454, smtpEnhanced: (4, 7, 0), title: "Too many failed attempts",
+                fix: "Try again after the time in Retry-After.")
+        case .csrfRefused:
+            ErrorEntry(
+                httpStatus: 403, smtpCode: 554, smtpEnhanced: (5, 7, 1),
+                title: "The request does not show that a page of Postern sent it",
+                fix: "Send the value of the cookie postern_csrf in X-CSRF-Token; programs use a bearer token instead.")
+        case .weakPassword:
+            ErrorEntry(
+                httpStatus: 422, smtpCode: 554, smtpEnhanced: (5, 6, 0), title: "The password is too easy to guess",
+                fix: "Choose one of at least 12 characters that nobody else uses, such as four unrelated words.")
+        case .lastOwner:
+            ErrorEntry(
+                httpStatus: 409, smtpCode: 554, smtpEnhanced: (5, 5, 0), title: "There has to be an owner",
+                fix: "Make somebody else an owner first.")
+        case .invitationInvalid:
+            ErrorEntry(
+                httpStatus: 404, smtpCode: 554, smtpEnhanced: (5, 5, 0), title: "The link does not work (any more)",
+                fix: "Ask for a new one: links work once, and only for a time.")
+        case .signInRefused:
+            ErrorEntry(
+                httpStatus: 403, smtpCode: 535, smtpEnhanced: (5, 7, 8), title: "The sign-in was refused",
+                fix: "Ask an admin of the instance: the account may be disabled, or not be meant for this instance.")
+        case .signInUnavailable:
+            ErrorEntry(
+                httpStatus: 502, smtpCode: 454, smtpEnhanced: (4, 7, 0),
+                title: "The sign-in service gives no usable answer",
+                fix: "Try again; the operator looks at POSTERN_OIDC_ISSUER and at the server's log.")
+        case .planLimitReached:
+            ErrorEntry(
+                httpStatus: 403, smtpCode: 452, smtpEnhanced: (4, 5, 3), title: "The vault's plan allows no more",
+                fix: "GET /v1/usage shows what is used; an owner of the instance changes the plan or its limits.")
+        case .featureNotInPlan:
+            ErrorEntry(
+                httpStatus: 403, smtpCode: 550, smtpEnhanced: (5, 7, 1),
+                title: "The vault's plan does not include this",
+                fix: "An owner of the instance changes the plan (PUT /api/vaults/{id}/plan).")
         case .overloaded:
             ErrorEntry(
                 httpStatus: 503, smtpCode: 452, smtpEnhanced: (4, 3, 1), title: "Too much is waiting",

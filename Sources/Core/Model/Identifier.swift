@@ -39,6 +39,10 @@ package enum PoolKind: IdentifierKind { package static let prefix = "pool_" }
 package enum OrphanKind: IdentifierKind { package static let prefix = "orp_" }
 package enum AlertKind: IdentifierKind { package static let prefix = "alr_" }
 package enum AuditKind: IdentifierKind { package static let prefix = "aud_" }
+package enum UserKind: IdentifierKind { package static let prefix = "usr_" }
+package enum SessionKind: IdentifierKind { package static let prefix = "ses_" }
+package enum InvitationKind: IdentifierKind { package static let prefix = "inv_" }
+package enum AlertRuleKind: IdentifierKind { package static let prefix = "rul_" }
 /// One HTTP request, in its answer and in the log.
 package enum RequestKind: IdentifierKind { package static let prefix = "req_" }
 
@@ -54,6 +58,11 @@ package typealias PayloadID = Identifier<PayloadKind>
 package typealias OrphanID = Identifier<OrphanKind>
 package typealias AlertID = Identifier<AlertKind>
 package typealias AuditID = Identifier<AuditKind>
+/// A person.
+package typealias UserID = Identifier<UserKind>
+package typealias SessionID = Identifier<SessionKind>
+package typealias InvitationID = Identifier<InvitationKind>
+package typealias AlertRuleID = Identifier<AlertRuleKind>
 package typealias PoolID = Identifier<PoolKind>
 
 /// Crockford's base32 without i, l, o, u: 5 bits a character, in an order that ASCII keeps.

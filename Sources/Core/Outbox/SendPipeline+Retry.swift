@@ -8,7 +8,7 @@ import Mapping
 package import Model
 import Policy
 import Rates
-import Store
+package import Store
 import Vaults
 
 extension SendPipeline {
@@ -17,14 +17,18 @@ extension SendPipeline {
     package func retry(
         _ id: Model.MessageID,
         by caller: Caller,
-        event: MessageEvent
+        event: MessageEvent,
+        audit: @escaping AuditMaker
     ) async throws(PosternError) -> (message: Message, moved: Bool)? {
-        try gate.authorize(caller, .messageRetry, in: caller.vault)
         do {
+            try await admit(caller, .messageRetry)
             guard let message = try await messages.find(id, in: caller.vault),
                 let payload = try await messages.payload(of: id, in: caller.vault)
             else { return nil }
-            try authorize(caller, message.route)
+            // A person sends again what a caller with the scope for the route handed in.
+            if caller.person == nil {
+                try authorize(caller, message.route, try await vaults.standing(of: caller.vault))
+            }
             let envelope = try Self.envelope(of: message, payload.format, payload.bytes, payload.envelopeJSON)
             let settings = try await vaults.snapshot(of: caller.vault).settings
             try policy.judge([envelope], PolicyContext(caller: caller, settings: settings))
@@ -33,7 +37,8 @@ extension SendPipeline {
             let grant = charges.isEmpty ? nil : try await limiter.take(charges, in: caller.vault)
             do {
                 let deadline = clock.now().adding(seconds: configuration.lifetime)
-                let result = try await messages.retry(id, in: caller.vault, event: event, deadline: deadline)
+                let result = try await messages.retry(
+                    id, in: caller.vault, event: event, deadline: deadline, audit: audit)
                 if let grant, result?.moved != true { limiter.giveBack(grant) }
                 if result?.moved == true { signal.announce() }
                 return result

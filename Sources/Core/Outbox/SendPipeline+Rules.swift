@@ -9,6 +9,11 @@ import Runaway
 import Vaults
 
 extension SendPipeline {
+    func admit(_ caller: Caller, _ action: Action) async throws {
+        let standing = try await vaults.standing(of: caller.vault)
+        try gate.authorize(.caller(caller), action, on: .vault(caller.vault, standing))
+    }
+
     func judge(
         _ messages: [MappedMessage],
         by caller: Caller,
@@ -19,7 +24,7 @@ extension SendPipeline {
     }
 
     /// The scopes that a route needs beside `send` (seed 000 §08).
-    func authorize(_ caller: Caller, _ route: RouteName) throws(PosternError) {
+    func authorize(_ caller: Caller, _ route: RouteName, _ standing: VaultStanding) throws(PosternError) {
         let action: Action
         switch route {
         case .mailerq: action = .routeMailerQ
@@ -27,7 +32,7 @@ extension SendPipeline {
         case .shadow, .smarthost: return
         }
         do throws(PosternError) {
-            try gate.authorize(caller, action, in: caller.vault)
+            try gate.authorize(.caller(caller), action, on: .vault(caller.vault, standing))
         } catch {
             throw PosternError(
                 error.code, "the vault's route is \(route.rawValue), which \(caller.label) has no scope for",

@@ -107,8 +107,8 @@ package final class SendPipeline: Sendable {
         through door: Door,
         _ idempotency: IdempotencyKey?
     ) async throws(PosternError) -> Receipt {
-        try gate.authorize(caller, .messageSend, in: caller.vault)
         do {
+            try await admit(caller, .messageSend)
             let now = clock.now()
             if let idempotency,
                 let earlier = try await messages.earlierAnswer(
@@ -124,7 +124,7 @@ package final class SendPipeline: Sendable {
             let messages = try map(submission, vault, caller, now)
             try judge(messages, by: caller, vault)
             let route = try self.route(vault.settings)
-            try authorize(caller, route)
+            try authorize(caller, route, vault.standing)
             return try await withinRates(messages, caller, vault) { [self] in
                 try await commit(messages, caller, door, route, idempotency, at: now)
             }
@@ -135,8 +135,8 @@ package final class SendPipeline: Sendable {
 
     /// The messages that a submission would become; sends nothing and writes nothing.
     package func map(_ submission: Submission, by caller: Caller) async throws(PosternError) -> [MappedMessage] {
-        try gate.authorize(caller, .messageMap, in: caller.vault)
         do {
+            try await admit(caller, .messageMap)
             let vault = try await vaults.snapshot(of: caller.vault)
             let messages = try map(submission, vault, caller, clock.now(), isExplained: true)
             try judge(messages, by: caller, vault)

@@ -112,7 +112,7 @@ struct RateBook: Sendable {
             guard let index = entries.index(forKey: Key(charge.bucket, in: take.vault)) else { continue }
             entries.values[index].usedAt = now
             switch charge.bucket.kind {
-            case .vault, .key, .own, .agent, .domain: break
+            case .vault, .key, .own, .agent, .domain, .calls: break
             case .approval, .repeat, .autoReply: continue
             }
             guard var state = entries.values[index].seen else { continue }

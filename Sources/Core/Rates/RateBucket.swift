@@ -20,6 +20,8 @@ package struct RateBucket: Hashable, Sendable {
         case `repeat`
         /// Automatic replies of one sender to one recipient. `auto_reply_limit`.
         case autoReply
+        /// Requests over HTTP, of all callers of the vault. `api_calls_per_minute` of its plan.
+        case calls
     }
 
     package let kind: Kind
@@ -45,6 +47,7 @@ package struct RateBucket: Hashable, Sendable {
         switch kind {
         case .vault, .key, .agent, .approval, .repeat: kind.rawValue
         case .autoReply: "auto_reply"
+        case .calls: "api_calls"
         case .own, .domain: text
         }
     }

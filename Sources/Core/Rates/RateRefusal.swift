@@ -27,7 +27,7 @@ extension RateRefusal.Shortage {
     fileprivate func rank(at now: Timestamp) -> (Int, Timestamp) {
         let ready = state?.time(of: charge.tokens) ?? now
         switch bucket.kind {
-        case .vault, .key, .own, .agent, .domain: return (state == nil ? 3 : 0, ready)
+        case .vault, .key, .own, .agent, .domain, .calls: return (state == nil ? 3 : 0, ready)
         case .approval: return (2, ready)
         case .repeat, .autoReply: return (1, ready)
         }
@@ -65,6 +65,11 @@ extension RateRefusal.Shortage {
                 .repeatedMessage,
                 "automatic replies of one sender may go to the same recipient \(hourly) (auto_reply_limit)",
                 retryAfter: pause, rate: rate)
+        case .calls:
+            return PosternError(
+                .rateLimited,
+                "the vault's callers may make \(bucket.limit.burst) requests a minute (api_calls_per_minute of its plan)",
+                retryAfter: pause, rate: rate)
         }
     }
 
@@ -76,6 +81,7 @@ extension RateRefusal.Shortage {
         case .agent: "this agent"
         case .domain: "the vault to \(bucket.name)"
         case .approval, .repeat, .autoReply: "this caller"
+        case .calls: "the vault's callers"
         }
     }
 
@@ -89,6 +95,7 @@ extension RateRefusal.Shortage {
         case .approval: "approve_over_rate_threshold"
         case .repeat: "repeat_limit"
         case .autoReply: "auto_reply_limit"
+        case .calls: "api_calls_per_minute"
         }
     }
 
@@ -99,7 +106,7 @@ extension RateRefusal.Shortage {
         case .own: "the key's own burst"
         case .agent: "agent_burst_ceiling"
         case .domain: "domain_burst_ceiling"
-        case .approval, .repeat, .autoReply: setting
+        case .approval, .repeat, .autoReply, .calls: setting
         }
     }
 }

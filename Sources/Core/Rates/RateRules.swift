@@ -23,6 +23,13 @@ package enum RateRules {
         return charges
     }
 
+    /// What one request over HTTP takes. The bucket holds a minute's requests, and gains as many in a minute.
+    /// - Parameter perMinute: at least 1.
+    package static func call(perMinute: Int) -> RateCharge {
+        let perMinute = min(max(perMinute, 1), RateLimit.maximum / 60)
+        return RateCharge(RateBucket(.calls, limit: RateLimit(perHour: perMinute * 60, burst: perMinute)), tokens: 1)
+    }
+
     /// The buckets of a caller, whoever it writes to.
     package static func buckets(of caller: Caller, settings: SettingsSnapshot) -> [RateBucket] {
         var buckets: [RateBucket] = []

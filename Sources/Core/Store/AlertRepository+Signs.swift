@@ -23,10 +23,16 @@ package struct StalledMessage: Hashable, Sendable {
 }
 
 extension AlertRepository {
-    /// Instance level: vaults with more failures than a threshold; no more than `limit` of them.
-    package func failureBacklogs(over threshold: Int, limit: Int = 200) async throws -> [FailureBacklog] {
-        let most = max(10 * threshold, 1_000)
-        return try await database.read { connection in
+    /// Instance level: vaults with more failures than their threshold; no more than `limit` of them.
+    /// - Parameters:
+    ///   - threshold: of a vault; `nil` where nobody asks.
+    ///   - most: what is counted to.
+    package func failureBacklogs(
+        over threshold: @escaping @Sendable (VaultID) -> Int?,
+        countingTo most: Int,
+        limit: Int = 200
+    ) async throws -> [FailureBacklog] {
+        try await database.read { connection in
             var backlogs: [FailureBacklog] = []
             var last = ""
             while backlogs.count < limit,
@@ -37,6 +43,7 @@ extension AlertRepository {
                     """)
             {
                 last = try next.text(0)
+                guard let threshold = threshold(VaultID(stored: last)) else { continue }
                 let row = try connection.row(
                     """
                     SELECT COUNT(*) FROM (SELECT 1 AS one FROM failures WHERE vault_id = \(last)
@@ -53,10 +60,11 @@ extension AlertRepository {
         }
     }
 
-    /// Instance level: the oldest message of each vault that is due since before a time and that nobody has taken up,
+    /// Instance level: the oldest message of each vault in use that is due since before a time and that nobody has taken up,
     /// among messages of these routes.
+    /// - Parameter time: of a vault; `nil` where nobody asks.
     package func notTakenUp(
-        since time: Timestamp,
+        since time: @escaping @Sendable (VaultID) -> Timestamp?,
         routes: Set<RouteName>,
         limit: Int = 200
     ) async throws -> [StalledMessage] {
@@ -81,12 +89,18 @@ extension AlertRepository {
                             """)
                 else { return Self.oldestOfEach(found) }
                 (vault, priority) = (try next.text(0), try next.integer(1))
+                guard let time = time(VaultID(stored: vault)) else {
+                    // On to the next vault.
+                    priority = .min
+                    continue
+                }
                 let row = try connection.row(
                     """
                     SELECT outbox.message_id, outbox.vault_id, smtp_relay_logs.route, outbox.due_at
                     FROM outbox JOIN smtp_relay_logs ON smtp_relay_logs.id = outbox.message_id
                     WHERE outbox.ready = 1 AND outbox.vault_id = \(vault) AND outbox.priority = \(priority)
                         AND outbox.due_at <= \(time.milliseconds) AND smtp_relay_logs.route IN \(list: names)
+                        AND EXISTS (SELECT 1 FROM vaults WHERE vaults.id = \(vault) AND vaults.state = 'active')
                     ORDER BY outbox.due_at LIMIT 1
                     """)
                 if let row { found.append(try Self.stalled(row)) }
@@ -95,7 +109,7 @@ extension AlertRepository {
         }
     }
 
-    /// Instance level: the oldest message of each vault that is due since before a time and whose next hop has not said
+    /// Instance level: the oldest message of each vault in use that is due since before a time and whose next hop has not said
     /// yes, attempts or no attempts, among messages of these routes.
     package func notHandedOver(
         since time: Timestamp,
@@ -116,7 +130,7 @@ extension AlertRepository {
                             AND waiting.route IN \(list: names)
                             AND COALESCE(waiting.send_at, waiting.created_at) <= \(time.milliseconds)
                         ORDER BY waiting.id LIMIT 1)
-                    FROM vaults)
+                    FROM vaults WHERE vaults.state = 'active')
                 ORDER BY id LIMIT \(limit)
                 """
             ).map(Self.stalled)

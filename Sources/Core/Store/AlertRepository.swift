@@ -1,5 +1,6 @@
 // Alerts as the database keeps them. Written again and again until it is there, so every write may be repeated.
 
+import JSON
 package import Model
 package import SQL
 
@@ -8,70 +9,101 @@ package struct AlertRepository: Sendable {
 
     package init(database: any SQLDatabase) { self.database = database }
 
-    private static let columns: SQLStatement = """
-        id, vault_id, kind, subject, detail, began_at, opened_at, closed_at, open_notified_at, close_notified_at
+    static let columns: SQLStatement = """
+        id, vault_id, audience, kind, rule_id, severity, subject, detail, began_at, opened_at, closed_at,
+        open_notified_at, close_notified_at, acknowledged_at, acknowledged_by, resolved_by, note, times, told_times,
+        quiet_until
         """
 
-    /// Instance level: writes down what is known of an alert. What was known before stays: what has closed is never
-    /// open again.
+    /// Instance level: writes down what is known of an alert, beside what was known before.
     ///
-    /// Another alert that is open for the same subject ends: two processes may have been on duty for a moment.
+    /// Another alert of the same rule that is open for the same subject ends: two processes may have been on duty for a
+    /// moment.
     package func record(_ alert: Alert) async throws {
         try await database.write { connection in
             if alert.isOpen {
                 try connection.execute(
                     """
                     UPDATE alerts SET closed_at = \(alert.openedAt.milliseconds)
-                    WHERE kind = \(alert.condition.rawValue) AND subject = \(alert.subject) AND closed_at IS NULL
-                        AND id <> \(alert.id.text)
+                    WHERE kind = \(alert.condition.rawValue) AND subject = \(alert.subject)
+                        AND rule_id = \(alert.rule?.text ?? "") AND closed_at IS NULL AND id <> \(alert.id.text)
                     """)
             }
-            try connection.execute(
+            let inserted = try connection.execute(
                 """
                 INSERT INTO alerts (\(Self.columns)) VALUES (\(alert.id.text), \(alert.vault?.text),
-                    \(alert.condition.rawValue), \(alert.subject), \(alert.detail), \(alert.beganAt.milliseconds),
+                    \(alert.audience.rawValue), \(alert.condition.rawValue), \(alert.rule?.text ?? ""),
+                    \(alert.severity.rawValue), \(alert.subject), \(alert.detail), \(alert.beganAt.milliseconds),
                     \(alert.openedAt.milliseconds), \(alert.closedAt?.milliseconds),
-                    \(alert.openNotifiedAt?.milliseconds), \(alert.closeNotifiedAt?.milliseconds))
-                ON CONFLICT (id) DO UPDATE SET closed_at = COALESCE(alerts.closed_at, excluded.closed_at),
-                    open_notified_at = COALESCE(alerts.open_notified_at, excluded.open_notified_at),
-                    close_notified_at = COALESCE(alerts.close_notified_at, excluded.close_notified_at)
+                    \(alert.openNotifiedAt?.milliseconds), \(alert.closeNotifiedAt?.milliseconds),
+                    \(alert.acknowledgedAt?.milliseconds), \(alert.acknowledgedBy?.stored),
+                    \(alert.resolvedBy?.stored), \(alert.note), \(alert.times), \(alert.toldTimes),
+                    \(alert.quietUntil?.milliseconds))
+                ON CONFLICT (id) DO NOTHING
                 """)
+            guard inserted == 0, let known = try Self.locked(alert.id, connection) else { return }
+            try Self.write(known.merged(with: alert), connection)
         }
     }
 
-    /// Instance level: what whoever comes on duty goes on with: all that is open, and what closed a little while ago
-    /// without everybody having been told.
-    package func unfinished(closedSince: Timestamp, limit: Int) async throws -> [Alert] {
+    /// Instance level: what whoever comes on duty goes on with: all that is open, what is over and may still come back
+    /// within its cool-down, and what closed a little while ago without everybody having been told.
+    /// - Parameter decidedSince: what people resolved since then is of interest as well.
+    package func unfinished(
+        at now: Timestamp,
+        closedSince: Timestamp,
+        decidedSince: Timestamp,
+        limit: Int
+    ) async throws -> [Alert] {
         try await database.read { connection in
             try connection.rows(
                 """
                 SELECT \(Self.columns) FROM alerts WHERE closed_at IS NULL ORDER BY id LIMIT \(limit)
                 """
-            ).map(Self.alert)
+            ).compactMap(Self.alert)
                 + connection.rows(
                     """
                     SELECT \(Self.columns) FROM alerts
-                    WHERE closed_at >= \(closedSince.milliseconds) AND close_notified_at IS NULL
-                    ORDER BY closed_at LIMIT \(limit)
+                    WHERE closed_at >= \(min(closedSince, decidedSince).milliseconds)
+                        AND (quiet_until > \(now.milliseconds) OR resolved_by IS NOT NULL
+                            OR closed_at >= \(closedSince.milliseconds) AND close_notified_at IS NULL)
+                    ORDER BY closed_at DESC LIMIT \(limit)
                     """
-                ).map(Self.alert)
+                ).compactMap(Self.alert)
         }
     }
 
-    package func list(_ query: AlertQuery, in vault: VaultID) async throws -> [Alert] {
+    /// Instance level: these alerts as they stand now.
+    package func find(_ ids: [AlertID]) async throws -> [Alert] {
+        guard !ids.isEmpty else { return [] }
+        return try await database.read { connection in
+            try connection.rows("SELECT \(Self.columns) FROM alerts WHERE id IN \(list: ids.map(\.text))")
+                .compactMap(Self.alert)
+        }
+    }
+
+    package func list(_ query: AlertQuery, in scope: AlertScope) async throws -> [Alert] {
+        var conditions = Self.condition(scope)
+        switch query.state {
+        case .unresolved: conditions = "\(conditions) AND closed_at IS NULL"
+        case .open: conditions = "\(conditions) AND closed_at IS NULL AND acknowledged_at IS NULL"
+        case .acknowledged: conditions = "\(conditions) AND closed_at IS NULL AND acknowledged_at IS NOT NULL"
+        case .resolved: conditions = "\(conditions) AND closed_at IS NOT NULL"
+        case .all: break
+        }
+        if let condition = query.condition { conditions = "\(conditions) AND kind = \(condition.rawValue)" }
+        if let severity = query.severity { conditions = "\(conditions) AND severity = \(severity.rawValue)" }
+        if let before = query.before { conditions = "\(conditions) AND id < \(before.text)" }
+        let statement: SQLStatement =
+            "SELECT \(Self.columns) FROM alerts WHERE \(conditions) ORDER BY id DESC LIMIT \(query.limit)"
+        return try await database.read { connection in try connection.rows(statement).compactMap(Self.alert) }
+    }
+
+    package func find(_ id: AlertID, in scope: AlertScope) async throws -> Alert? {
         try await database.read { connection in
-            var conditions: SQLStatement =
-                query.includesInstance
-                ? "(vault_id = \(vault.text) OR vault_id IS NULL)" : "vault_id = \(vault.text)"
-            switch query.state {
-            case .open: conditions = "\(conditions) AND closed_at IS NULL"
-            case .closed: conditions = "\(conditions) AND closed_at IS NOT NULL"
-            case .all: break
-            }
-            if let before = query.before { conditions = "\(conditions) AND id < \(before.text)" }
-            return try connection.rows(
-                "SELECT \(Self.columns) FROM alerts WHERE \(conditions) ORDER BY id DESC LIMIT \(query.limit)"
-            ).map(Self.alert)
+            try connection.row(
+                "SELECT \(Self.columns) FROM alerts WHERE id = \(id.text) AND \(Self.condition(scope))"
+            ).flatMap(Self.alert)
         }
     }
 
@@ -87,19 +119,64 @@ package struct AlertRepository: Sendable {
         }
     }
 
-    private static func alert(_ row: SQLRow) throws(SQLError) -> Alert {
-        guard let condition = AlertCondition(rawValue: try row.text(2)) else {
-            throw SQLError(.unexpectedValue, "an alert's kind is unknown")
+    static func condition(_ scope: AlertScope) -> SQLStatement {
+        switch scope {
+        case .instance: "audience = 'instance'"
+        case .vault(let vault): "vault_id = \(vault.text)"
         }
+    }
+
+    /// The alert, held until the transaction ends.
+    static func locked(
+        _ id: AlertID,
+        in condition: SQLStatement = "1 = 1",
+        _ connection: any SQLConnection
+    ) throws(SQLError) -> Alert? {
+        guard
+            let row = try connection.row(
+                "SELECT \(columns) FROM alerts WHERE id = \(id.text) AND \(condition) /* lock */")
+        else { return nil }
+        return try alert(row)
+    }
+
+    /// Writes what changes of an alert in the course of time.
+    static func write(_ alert: Alert, _ connection: any SQLConnection) throws(SQLError) {
+        try connection.execute(
+            """
+            UPDATE alerts SET closed_at = \(alert.closedAt?.milliseconds),
+                open_notified_at = \(alert.openNotifiedAt?.milliseconds),
+                close_notified_at = \(alert.closeNotifiedAt?.milliseconds),
+                acknowledged_at = \(alert.acknowledgedAt?.milliseconds),
+                acknowledged_by = \(alert.acknowledgedBy?.stored), resolved_by = \(alert.resolvedBy?.stored),
+                note = \(alert.note), times = \(alert.times), told_times = \(alert.toldTimes),
+                quiet_until = \(alert.quietUntil?.milliseconds)
+            WHERE id = \(alert.id.text)
+            """)
+    }
+
+    /// - Returns: `nil` for a condition that is not known: a newer Postern may have looked for it.
+    static func alert(_ row: SQLRow) throws(SQLError) -> Alert? {
+        guard let condition = AlertCondition(rawValue: try row.text(3)) else { return nil }
         func time(_ index: Int) throws(SQLError) -> Timestamp? {
             guard let milliseconds = try row.optionalInteger(index) else { return nil }
             return Timestamp(milliseconds: milliseconds)
         }
-        return Alert(
+        let rule = try row.text(4)
+        var alert = Alert(
             id: AlertID(stored: try row.text(0)), vault: try row.optionalText(1).map { VaultID(stored: $0) },
-            condition: condition, subject: try row.text(3), detail: try row.text(4),
-            beganAt: Timestamp(milliseconds: try row.integer(5)),
-            openedAt: Timestamp(milliseconds: try row.integer(6)), closedAt: try time(7),
-            openNotifiedAt: try time(8), closeNotifiedAt: try time(9))
+            audience: AlertAudience(rawValue: try row.text(2)) ?? .instance, condition: condition,
+            rule: rule.isEmpty ? nil : AlertRuleID(stored: rule),
+            severity: AlertSeverity(rawValue: try row.text(5)) ?? .critical, subject: try row.text(6),
+            detail: try row.text(7), beganAt: Timestamp(milliseconds: try row.integer(8)),
+            openedAt: Timestamp(milliseconds: try row.integer(9)), closedAt: try time(10),
+            openNotifiedAt: try time(11), closeNotifiedAt: try time(12))
+        alert.acknowledgedAt = try time(13)
+        alert.acknowledgedBy = try row.optionalText(14).map { AlertHand(stored: $0) }
+        alert.resolvedBy = try row.optionalText(15).map { AlertHand(stored: $0) }
+        alert.note = try row.optionalText(16)
+        alert.times = Int(try row.integer(17))
+        alert.toldTimes = Int(try row.integer(18))
+        alert.quietUntil = try time(19)
+        return alert
     }
 }

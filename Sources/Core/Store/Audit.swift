@@ -1,10 +1,18 @@
-// The audit log: who changed what, with before and after, written in the commit of the change itself.
+// The audit log: who changed what, with before and after, and who was refused. Written in the commit of the act itself.
 
 package import JSON
 package import Model
-import SQL
+package import SQL
 
-package struct AuditEntry: Sendable {
+package struct AuditEntry: Sendable, Equatable {
+    package enum Outcome: String, Sendable, CaseIterable {
+        case done
+        /// Asked for, and not allowed.
+        case refused
+        /// Allowed, and not achieved: a wrong password.
+        case failed
+    }
+
     package let id: AuditID
     package let at: Timestamp
     package let actor: Actor
@@ -15,10 +23,13 @@ package struct AuditEntry: Sendable {
     /// Secrets never stand in here, only whether they are set.
     package let before: JSONValue?
     package let after: JSONValue?
+    package let outcome: Outcome
+    /// Why it was refused or failed: the error's code and sentence.
+    package let reason: String?
 
     package init(
         id: AuditID, at: Timestamp, actor: Actor, action: String, resource: String, before: JSONValue? = nil,
-        after: JSONValue? = nil
+        after: JSONValue? = nil, outcome: Outcome = .done, reason: String? = nil
     ) {
         self.id = id
         self.at = at
@@ -27,22 +38,15 @@ package struct AuditEntry: Sendable {
         self.resource = resource
         self.before = before
         self.after = after
+        self.outcome = outcome
+        self.reason = reason
     }
 }
 
 extension SQLConnection {
-    /// Appends to the audit log inside the transaction of the change.
-    func record(_ entry: AuditEntry, in vault: VaultID?) throws(SQLError) {
-        func text(_ value: JSONValue?) -> String? {
-            value.map { String(decoding: JSONWriter.write($0), as: UTF8.self) }
-        }
-        try send(
-            """
-            INSERT INTO audit_records (id, vault_id, at, actor_id, actor_label, door, address, request_id, action, resource,
-                before_value, after_value)
-            VALUES (\(entry.id.text), \(vault?.text), \(entry.at.milliseconds), \(entry.actor.id), \(entry.actor.label),
-                \(entry.actor.door), \(entry.actor.address), \(entry.actor.requestID), \(entry.action), \(entry.resource),
-                \(text(entry.before)), \(text(entry.after)))
-            """)
+    /// Appends to the chain of a vault, or to the instance's, inside the transaction of the act. Everybody who appends to the
+    /// same chain waits for this transaction's end, so it is to be the last thing that a body does, or nearly.
+    package func record(_ entry: AuditEntry, in vault: VaultID?) throws(SQLError) {
+        try AuditChain.append(entry, to: AuditChain.name(of: vault), vault: vault, on: self)
     }
 }

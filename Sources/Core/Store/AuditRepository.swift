@@ -1,17 +1,18 @@
-// Reading the audit log of a vault, newest first.
+// Reading a chain of the audit log, newest first, in a time that does not depend on how long it is.
 
-import JSON
 package import Model
 package import SQL
 
-package struct AuditQuery: Sendable {
+package struct AuditQuery: Sendable, Equatable {
     /// The id or the label of who did it.
     package var actor: String?
+    /// An action; one that ends in a dot stands for all that begin so: `key.`.
     package var action: String?
     package var resource: String?
+    package var outcome: AuditEntry.Outcome?
     package var since: Timestamp?
     package var until: Timestamp?
-    /// The last id of the page before.
+    /// The cursor of the page before.
     package var before: AuditID?
     /// 1–200.
     package var limit: Int
@@ -19,45 +20,65 @@ package struct AuditQuery: Sendable {
     package init(limit: Int = 50) { self.limit = limit }
 }
 
+package struct AuditPage: Sendable {
+    package let records: [AuditRecord]
+    /// Where the next page begins; `nil` where nothing follows. A page with few records, even with none, may have one: the
+    /// search goes through a bounded number of records at a time.
+    package let next: AuditID?
+}
+
 package struct AuditRepository: Sendable {
     private let database: any SQLDatabase
+    /// Records that match one of several filters, and are looked at for the others, in one page.
+    private let reach: Int
 
-    package init(database: any SQLDatabase) { self.database = database }
+    package init(database: any SQLDatabase, reach: Int = 5_000) {
+        self.database = database
+        self.reach = reach
+    }
 
-    private static let columns: SQLStatement = """
-        id, at, actor_id, actor_label, door, address, request_id, action, resource, before_value, after_value
-        """
+    /// Appends an entry of its own, for an act outside of this database.
+    package func append(_ entry: AuditEntry, in vault: VaultID?) async throws {
+        try await database.write { connection in try connection.record(entry, in: vault) }
+    }
 
-    /// Along the index of the vault's ids, from the newest: ids begin with their time.
-    package func list(_ query: AuditQuery, in vault: VaultID) async throws -> [AuditEntry] {
-        var conditions: SQLStatement = "vault_id = \(vault.text)"
-        if let before = query.before { conditions = "\(conditions) AND id < \(before.text)" }
-        if let since = query.since { conditions = "\(conditions) AND id >= \(Self.firstID(at: since))" }
-        if let until = query.until { conditions = "\(conditions) AND id < \(Self.firstID(at: until))" }
-        if let actor = query.actor {
-            conditions = "\(conditions) AND (actor_id = \(actor) OR actor_label = \(actor))"
+    /// Appends entries in one commit.
+    package func append(_ entries: [(entry: AuditEntry, vault: VaultID?)]) async throws {
+        // Always in the same order, so that two processes cannot wait for each other's chains.
+        let sorted = entries.sorted { AuditChain.name(of: $0.vault) < AuditChain.name(of: $1.vault) }
+        try await database.write(cost: 512 * entries.count) { connection in
+            for (entry, vault) in sorted { try connection.record(entry, in: vault) }
         }
-        if let action = query.action { conditions = "\(conditions) AND action = \(action)" }
-        if let resource = query.resource { conditions = "\(conditions) AND resource = \(resource)" }
-        let statement: SQLStatement =
-            "SELECT \(Self.columns) FROM audit_records WHERE \(conditions) ORDER BY id DESC LIMIT \(query.limit)"
-        return try await database.read { connection in try connection.rows(statement).map(Self.entry) }
     }
 
-    private static func firstID(at time: Timestamp) -> String {
-        let milliseconds = UInt64(max(time.milliseconds, 0))
-        return AuditID(high: UInt16(truncatingIfNeeded: milliseconds >> 32), low: milliseconds << 32).text
+    package func list(_ query: AuditQuery, in vault: VaultID?) async throws -> AuditPage {
+        let chain = AuditChain.name(of: vault)
+        return try await database.read { [reach] connection in
+            try AuditSearch(query, chain: chain, reach: reach).page(connection)
+        }
     }
 
-    private static func entry(_ row: SQLRow) throws -> AuditEntry {
-        AuditEntry(
-            id: AuditID(stored: try row.text(0)), at: Timestamp(milliseconds: try row.integer(1)),
-            actor: Actor(
-                id: try row.text(2), label: try row.text(3), door: try row.text(4), address: try row.optionalText(5),
-                requestID: try row.optionalText(6)),
-            action: try row.text(7), resource: try row.text(8), before: try value(row.optionalText(9)),
-            after: try value(row.optionalText(10)))
+    /// A page, and for each of its records the digest of the one before it, by that one's number.
+    package func exported(
+        _ query: AuditQuery, in vault: VaultID?
+    ) async throws -> (page: AuditPage, previous: [Int64: [UInt8]]) {
+        let chain = AuditChain.name(of: vault)
+        return try await database.read { [reach] connection in
+            let page = try AuditSearch(query, chain: chain, reach: reach).page(connection)
+            var digests: [Int64: [UInt8]] = [0: AuditChain.genesis]
+            for record in page.records { digests[record.sequence] = record.digest }
+            let wanted = page.records.map { $0.sequence - 1 }.filter { $0 > 0 && digests[$0] == nil }
+            if !wanted.isEmpty {
+                let rows = try connection.rows(
+                    """
+                    SELECT sequence, digest FROM audit_records WHERE chain = \(chain) AND sequence IN \(list: wanted)
+                    """)
+                for row in rows { digests[try row.integer(0)] = try row.optionalBlob(1) }
+                for seal in try connection.auditSeals(of: chain) where seal.kind == .floor {
+                    digests[seal.link.sequence] = seal.link.digest
+                }
+            }
+            return (page, digests)
+        }
     }
-
-    private static func value(_ text: String?) throws -> JSONValue? { try text.map { try JSONParser.parse($0) } }
 }

@@ -5,8 +5,12 @@ package import SQL
 package enum ChangeTopic: String, Sendable, CaseIterable {
     /// API keys and SMTP users.
     case callers
-    /// Settings, secrets and pools.
+    /// Vaults, plans, settings, secrets and pools.
     case vaults
+    /// Users, their sessions and memberships.
+    case people
+    /// Alert rules.
+    case rules
 }
 
 package struct ChangeCounters: Sendable {
@@ -59,7 +63,7 @@ extension SQLDatabase {
 
 extension SQLConnection {
     /// Says, in the commit of the change itself, that what is remembered of the topic is out of date.
-    fileprivate func raise(_ topic: ChangeTopic, by number: Int) throws(SQLError) {
+    func raise(_ topic: ChangeTopic, by number: Int) throws(SQLError) {
         try send(
             """
             INSERT INTO change_counters (topic, value) VALUES (\(topic.rawValue), \(number))

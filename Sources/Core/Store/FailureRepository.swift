@@ -142,6 +142,14 @@ package struct FailureRepository: Sendable {
         case drain
         /// Into the outbox again, with this deadline.
         case requeue(deadline: Timestamp)
+
+        /// What the audit log says of it.
+        var resource: String {
+            switch self {
+            case .drain: "queues/failure/drain"
+            case .requeue: "queues/failure/requeue"
+            }
+        }
     }
 
     /// Deals with at most one chunk of what matches, oldest first, in one transaction.
@@ -150,6 +158,7 @@ package struct FailureRepository: Sendable {
     ///   - event: a fresh event for each message; what it says of the attempts is filled in.
     ///   - idempotency: the key of the whole call. Where it has an answer already, nothing is done. It is written down with
     ///     `answer` when this chunk is the last one.
+    ///   - audit: one entry for each chunk that held anything.
     ///   - answer: what a repeat hears, given how many this chunk took; asked with the last chunk only.
     package func repair(
         _ repair: Repair,
@@ -158,6 +167,7 @@ package struct FailureRepository: Sendable {
         limit: Int,
         event: @escaping @Sendable () -> MessageEvent,
         idempotency: RepairKey? = nil,
+        audit: @escaping AuditMaker,
         answer: @escaping @Sendable (_ done: Int, _ skipped: Int) -> String = { _, _ in "" }
     ) async throws -> RepairOutcome {
         let size = min(limit, Self.chunk)
@@ -186,6 +196,10 @@ package struct FailureRepository: Sendable {
                         done += 1
                     }
                 }
+            }
+            if !taken.isEmpty {
+                let after = JSONObject(["done": .integer(Int64(done)), "skipped": .integer(Int64(taken.count - done))])
+                try connection.record(audit(repair.resource, nil, .object(after)), in: vault)
             }
             let isLast = taken.count < size || size == limit
             if isLast, let idempotency { try idempotency.keep(answer(done, taken.count - done), connection) }

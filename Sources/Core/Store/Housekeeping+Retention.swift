@@ -18,21 +18,34 @@ extension HousekeepingRepository {
                 ORDER BY updated_at LIMIT \(limit) /* skip locked */
                 """)
             guard !rows.isEmpty else { return 0 }
-            let messages = try rows.map { try $0.text(0) }
-            for table in [SQLStatement("message_events"), "failures", "outbox"] {
-                try connection.send(
-                    "DELETE FROM \(table) WHERE vault_id = \(vault.text) AND message_id IN \(list: messages)")
-            }
-            try connection.send(
-                "DELETE FROM smtp_relay_logs WHERE vault_id = \(vault.text) AND id IN \(list: messages)")
-            // Messages of one submission share its payload: it goes with the last of them.
-            let payloads = Set(try rows.map { try $0.text(1) }).sorted()
-            try connection.send(
-                """
-                DELETE FROM payloads WHERE vault_id = \(vault.text) AND id IN \(list: payloads) AND NOT EXISTS
-                    (SELECT 1 FROM smtp_relay_logs WHERE smtp_relay_logs.payload_id = payloads.id)
-                """)
+            try connection.drop(try rows.map { (try $0.text(0), try $0.text(1)) }, in: vault)
             return rows.count
         }
+    }
+}
+
+extension SQLConnection {
+    /// Deletes messages with all that hangs on them, and takes their bytes off what the vault keeps.
+    /// - Parameter messages: their ids, and those of their payloads.
+    func drop(_ messages: [(id: String, payload: String)], in vault: VaultID) throws {
+        let ids = messages.map(\.id)
+        for table in [SQLStatement("message_events"), "failures", "outbox"] {
+            try send("DELETE FROM \(table) WHERE vault_id = \(vault.text) AND message_id IN \(list: ids)")
+        }
+        let sizes = try rows(
+            """
+            DELETE FROM smtp_relay_logs WHERE vault_id = \(vault.text) AND id IN \(list: ids) RETURNING payload_id, size
+            """)
+        let size = Dictionary(
+            try sizes.map { (try $0.text(0), try $0.integer(1)) }, uniquingKeysWith: { first, _ in first })
+        // Messages of one submission share its payload: it goes with the last of them.
+        let payloads = Set(messages.map(\.payload)).sorted()
+        let dropped = try rows(
+            """
+            DELETE FROM payloads WHERE vault_id = \(vault.text) AND id IN \(list: payloads) AND NOT EXISTS
+                (SELECT 1 FROM smtp_relay_logs WHERE smtp_relay_logs.payload_id = payloads.id)
+            RETURNING id
+            """)
+        try reduceStorage(by: try dropped.reduce(0) { $0 + (size[try $1.text(0)] ?? 0) }, in: vault)
     }
 }

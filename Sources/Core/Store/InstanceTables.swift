@@ -40,6 +40,22 @@ package enum InstanceTables {
         InstanceTable("rate_buckets"),
         InstanceTable("runaway_cuts"),
         InstanceTable("audit_records"),
+        InstanceTable("audit_heads"),
+        InstanceTable("audit_seals"),
+        InstanceTable("alert_rules"),
+        InstanceTable("plans"),
+        InstanceTable("vault_usage"),
+        InstanceTable("instance_keys"),
+        InstanceTable("users"),
+        InstanceTable("recovery_codes"),
+        InstanceTable("user_identities"),
+        InstanceTable("memberships"),
+        InstanceTable("sessions"),
+        InstanceTable("refresh_tokens"),
+        InstanceTable("one_time_tokens"),
+        InstanceTable("invitations"),
+        InstanceTable("barred_people"),
+        InstanceTable("sign_in_attempts"),
     ]
 
     /// What belongs to the database, or to processes that are gone.

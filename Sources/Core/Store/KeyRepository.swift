@@ -52,6 +52,7 @@ package struct KeyRepository: Sendable {
         try await database.write { connection in
             // Held until the commit: a parent that is revoked at this moment takes the child with it, or refuses it.
             let key = try make(try parent.flatMap { try connection.parent($0, in: vault) })
+            if key.agent == key.id { try connection.checkRoomForAgent(in: vault, at: key.createdAt) }
             try connection.insert(key)
             try connection.record(audit(key.id.text, nil, .object(key.document(at: key.createdAt))), in: vault)
             return key

@@ -1,5 +1,6 @@
 // Moving messages on: a new status, the event that says why, and the outbox entry, always in one commit.
 
+import JSON
 package import Model
 import SQL
 
@@ -63,7 +64,8 @@ extension MessageRepository {
     package func cancel(
         _ id: MessageID,
         in vault: VaultID,
-        event: MessageEvent
+        event: MessageEvent,
+        audit: @escaping AuditMaker
     ) async throws -> (message: Message, moved: Bool)? {
         try await database.write { connection in
             guard let before = try Self.find(id, in: vault, connection) else { return nil }
@@ -73,7 +75,9 @@ extension MessageRepository {
                 message: id, vault: vault, status: .cancelled, event: event.after(attempts: before.attempts),
                 outbox: .remove)
             let moved = try Self.apply(move, connection)
-            return try Self.find(id, in: vault, connection).map { ($0, moved) }
+            let after = try Self.find(id, in: vault, connection)
+            if moved { try Self.record(before, after, audit, connection) }
+            return after.map { ($0, moved) }
         }
     }
 
@@ -82,7 +86,8 @@ extension MessageRepository {
         _ id: MessageID,
         in vault: VaultID,
         event: MessageEvent,
-        deadline: Timestamp
+        deadline: Timestamp,
+        audit: @escaping AuditMaker
     ) async throws -> (message: Message, moved: Bool)? {
         try await database.write { connection in
             guard let before = try Self.find(id, in: vault, connection) else { return nil }
@@ -94,14 +99,32 @@ extension MessageRepository {
                     UPDATE outbox SET ready = 1, due_at = \(event.at.milliseconds)
                     WHERE message_id = \(id.text) AND lease_owner IS NULL
                     """)
-                if pulled == 1 { try Self.insert(event, of: id, in: vault, connection) }
+                if pulled == 1 {
+                    try Self.insert(event, of: id, in: vault, connection)
+                    try Self.record(before, before, audit, connection)
+                }
                 return (before, pulled == 1)
             }
             guard before.status.isFinal, try Self.restart(id, in: vault, event, deadline: deadline, connection) else {
                 return (before, false)
             }
-            return try Self.find(id, in: vault, connection).map { ($0, true) }
+            let after = try Self.find(id, in: vault, connection)
+            try Self.record(before, after, audit, connection)
+            return after.map { ($0, true) }
         }
+    }
+
+    /// Writes down that somebody moved a message by hand.
+    private static func record(
+        _ before: Message,
+        _ after: Message?,
+        _ audit: AuditMaker,
+        _ connection: any SQLConnection
+    ) throws {
+        func state(_ message: Message) -> JSONValue {
+            .object(JSONObject(["status": .string(message.status.rawValue), "caller": .string(message.callerLabel)]))
+        }
+        try connection.record(audit(before.id.text, state(before), after.map(state)), in: before.vault)
     }
 
     /// Puts a message that ended into the outbox again.
@@ -128,7 +151,7 @@ extension MessageRepository {
     }
 
     /// Whether a route holds a lease on the message.
-    private static func isInHand(_ id: MessageID, _ connection: any SQLConnection) throws -> Bool {
+    static func isInHand(_ id: MessageID, _ connection: any SQLConnection) throws -> Bool {
         try connection.row(
             "SELECT 1 FROM outbox WHERE message_id = \(id.text) AND lease_owner IS NOT NULL") != nil
     }

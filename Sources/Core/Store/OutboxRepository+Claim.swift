@@ -68,17 +68,20 @@ extension OutboxRepository {
         }
     }
 
-    /// Each vault and route that has something ready, found by jumping along the index from one to the next.
+    /// Each vault and route that has something ready, found by jumping along the index from one to the next. What a vault has
+    /// that is not in use stays where it is; of an unknown vault, which there cannot be, all goes on.
     private static func readyRoutes(_ connection: any SQLConnection) throws -> [(VaultID, RouteName)] {
         var found: [(VaultID, RouteName)] = []
         var last = (vault: "", route: "")
         while let next = try connection.row(
             """
-            SELECT vault_id, route FROM outbox WHERE ready = 1 AND (vault_id, route) > (\(last.vault), \(last.route))
+            SELECT vault_id, route, (SELECT state FROM vaults WHERE vaults.id = outbox.vault_id) FROM outbox
+            WHERE ready = 1 AND (vault_id, route) > (\(last.vault), \(last.route))
             ORDER BY vault_id, route LIMIT 1
             """)
         {
             last = (try next.text(0), try next.text(1))
+            if let state = try next.optionalText(2), state != VaultState.active.rawValue { continue }
             guard let route = RouteName(rawValue: last.route) else {
                 throw SQLError(.unexpectedValue, "a message's route is unknown")
             }

@@ -115,21 +115,28 @@ package struct SecretRepository: Sendable {
         }
     }
 
-    /// Instance level: replaces the wrapping of every vault's data key, all or none; each vault's audit log says so.
-    /// - Parameter rewrap: makes the new wrapping of a vault's key.
+    /// Instance level: replaces the wrapping of every vault's data key and of the instance's own, all or none; each vault's
+    /// audit log says so, and the instance's.
+    /// - Parameter rewrap: makes the new wrapping of a key, which is bound to a context.
     /// - Returns: how many vaults there are.
     package func rewrapAll(
         audit: @escaping AuditMaker,
-        _ rewrap: @escaping @Sendable (_ vault: VaultID, _ wrappedKey: [UInt8]) throws -> [UInt8]
+        _ rewrap: @escaping @Sendable (_ context: String, _ wrappedKey: [UInt8]) throws -> [UInt8]
     ) async throws -> Int {
         try await database.change(.vaults) { connection in
-            let vaults = try connection.rows("SELECT id, data_key FROM vaults ORDER BY id")
+            let vaults = try connection.rows("SELECT id, data_key FROM vaults WHERE state <> 'deleted' ORDER BY id")
             for row in vaults {
                 let vault = VaultID(stored: try row.text(0))
-                try connection.replaceDataKey(of: vault, with: try rewrap(vault, try row.blob(1)))
+                try connection.replaceDataKey(of: vault, with: try rewrap(vault.text, try row.blob(1)))
                 try connection.record(
                     audit("master-key", nil, .object(JSONObject(["changed": .bool(true)]))), in: vault)
             }
+            for (name, wrapped) in try connection.instanceKeys() {
+                let fresh = try rewrap(InstanceKeyRepository.context(name), wrapped)
+                try connection.send("UPDATE instance_keys SET wrapped = \(fresh) WHERE name = \(name)")
+            }
+            try connection.record(
+                audit("master-key", nil, .object(JSONObject(["changed": .bool(true)]))), in: nil)
             return vaults.count
         }
     }

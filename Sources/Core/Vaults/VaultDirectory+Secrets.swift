@@ -64,8 +64,8 @@ extension VaultDirectory {
     /// - Returns: how many vaults there are.
     /// - Throws: `SealingError.wrongKey` when the present master key is another one; nothing was changed then.
     package func changeMasterKey(to fresh: SealingKey, audit: @escaping AuditMaker) async throws -> Int {
-        try await secrets.rewrapAll(audit: audit) { [self] vault, wrappedKey in
-            try dataKey(wrappedKey, of: vault).wrapped(by: fresh, context: vault.text)
+        try await secrets.rewrapAll(audit: audit) { [masterKey] context, wrapped in
+            try SealingKey(unwrapping: wrapped, by: masterKey, context: context).wrapped(by: fresh, context: context)
         }
     }
 

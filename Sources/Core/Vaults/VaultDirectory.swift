@@ -1,4 +1,4 @@
-// What is known of each vault: its settings, its pools, its secrets. Read from memory on the way of a message.
+// What is known of each vault: how it stands, its settings, its pools, its secrets. Read from memory on the way of a message.
 
 package import JSON
 package import Model
@@ -12,17 +12,35 @@ package final class VaultDirectory: Sendable {
     package struct Snapshot: Sendable {
         package let settings: SettingsSnapshot
         package let pools: IPPools
+        package let standing: VaultStanding
+        /// Of the plan, with what the vault has in its place.
+        package let limits: PlanLimits
     }
 
-    private let vaults: VaultRepository
+    /// A vault with what is known of it.
+    struct Entry: Sendable {
+        let vault: Vault
+        let snapshot: Snapshot
+    }
+
+    private struct Cache {
+        var entries: [VaultID: Entry] = [:]
+        /// By slug.
+        var ids: [String: VaultID] = [:]
+        /// Counts what was forgotten: rows that were read before a change are not remembered after it.
+        var generation = 0
+    }
+
+    let vaults: VaultRepository
+    let plans: PlanRepository
+    let database: any SQLDatabase
     private let settings: SettingsRepository
     let secrets: SecretRepository
     let masterKey: SealingKey
     private let instanceDefaults: [String: any SettingValue]
     let clock: any WallClock
-    private let ids: IdentifierGenerator
-    /// `generation` counts what was forgotten: rows that were read before a change are not remembered after it.
-    private let cache = Mutex<(snapshots: [VaultID: Snapshot], generation: Int)>(([:], 0))
+    let ids: IdentifierGenerator
+    private let cache = Mutex(Cache())
 
     /// - Parameter instanceDefaults: values of `POSTERN_DEFAULT_…`, by setting key.
     package init(
@@ -32,7 +50,9 @@ package final class VaultDirectory: Sendable {
         clock: any WallClock,
         ids: IdentifierGenerator
     ) {
+        self.database = database
         vaults = VaultRepository(database: database)
+        plans = PlanRepository(database: database)
         settings = SettingsRepository(database: database)
         secrets = SecretRepository(database: database)
         self.masterKey = masterKey
@@ -41,39 +61,78 @@ package final class VaultDirectory: Sendable {
         self.ids = ids
     }
 
-    /// Instance level: makes a vault with a data key of its own.
-    package func create(slug: String, name: String) async throws -> Vault {
-        let id: VaultID = ids.next()
-        let vault = Vault(
-            id: id, slug: slug, name: name,
-            wrappedDataKey: try SealingKey.random().wrapped(by: masterKey, context: id.text), createdAt: clock.now())
-        try await vaults.insert(vault)
-        return vault
-    }
-
-    /// Instance level: all vaults by slug.
+    /// Instance level: all vaults by slug, but those that are being deleted.
     package func all() async throws -> [Vault] { try await vaults.all() }
 
+    /// Vaults by slug.
+    /// - Parameter vaults: which alone are asked about; `nil` at instance level, for all.
+    package func list(page: Page, among vaults: Set<VaultID>?) async throws -> [Vault] {
+        try await self.vaults.list(page: page, among: vaults)
+    }
+
+    /// How the vault stands, and what its plan opens. From memory, unless something of some vault changed.
+    /// - Throws: `not_found` where there is no such vault.
+    package func standing(of vault: VaultID) async throws -> VaultStanding { try await entry(vault).snapshot.standing }
+
+    /// What the vault may have: its plan's limits, or what was set for it in their place.
+    package func limits(of vault: VaultID) async throws -> PlanLimits { try await entry(vault).snapshot.limits }
+
+    /// - Parameter text: an id or a slug.
+    /// - Returns: `nil` where there is none, and for one that is being deleted.
+    package func find(_ text: String) async throws -> Vault? {
+        let id = VaultID(text)
+        let known = cache.withLock { cache in (id ?? cache.ids[text]).flatMap { cache.entries[$0] } }
+        let entry: Entry?
+        if let known {
+            entry = known
+        } else if let id {
+            entry = try await read { try await self.vaults.record(id) }
+        } else {
+            guard VaultSlug.isValid(text) else { return nil }
+            entry = try await read { try await self.vaults.record(slug: text) }
+        }
+        guard let entry, entry.vault.state != .deleted else { return nil }
+        return entry.vault
+    }
+
     /// What the way of a message needs.
-    /// - Throws: `setting_unset` where the vault has a value that cannot be read: its mail waits until somebody sets it again.
+    /// - Throws: `setting_unset` where the vault has a value that cannot be read: its mail waits until somebody sets it again;
+    ///   `not_found` where there is no such vault.
     package func snapshot(of vault: VaultID) async throws -> Snapshot {
-        let snapshot = try await remembered(vault)
+        let snapshot = try await entry(vault).snapshot
         try snapshot.settings.checkReadable()
         return snapshot
     }
 
     /// The settings for those who show or repair them, or need one of them only: also where another cannot be read.
     package func settings(of vault: VaultID) async throws -> SettingsSnapshot {
-        try await remembered(vault).settings
+        try await entry(vault).snapshot.settings
     }
 
-    private func remembered(_ vault: VaultID) async throws -> Snapshot {
-        let (cached, generation) = cache.withLock { ($0.snapshots[vault], $0.generation) }
-        if let cached { return cached }
-        let (own, pools) = try await settings.read(in: vault)
-        let snapshot = Snapshot(settings: Self.snapshot(own, instanceDefaults), pools: pools)
-        cache.withLock { if $0.generation == generation { $0.snapshots[vault] = snapshot } }
-        return snapshot
+    func entry(_ vault: VaultID) async throws -> Entry {
+        if let known = cache.withLock({ $0.entries[vault] }) { return known }
+        guard let entry = try await read({ try await self.vaults.record(vault) }) else {
+            throw PosternError(.notFound, "there is no such vault")
+        }
+        return entry
+    }
+
+    private func read(_ work: () async throws -> VaultRecord?) async throws -> Entry? {
+        let generation = cache.withLock { $0.generation }
+        guard let record = try await work() else { return nil }
+        let (vault, plan) = (record.vault, record.plan)
+        let snapshot = Snapshot(
+            settings: Self.snapshot(record.own, instanceDefaults), pools: record.pools,
+            standing: VaultStanding(
+                state: vault.state, reason: vault.stateReason, plan: plan.name, features: plan.features),
+            limits: vault.limits.applied(to: plan.limits))
+        let entry = Entry(vault: vault, snapshot: snapshot)
+        cache.withLock { cache in
+            guard cache.generation == generation else { return }
+            cache.entries[vault.id] = entry
+            cache.ids[vault.slug] = vault.id
+        }
+        return entry
     }
 
     private static func snapshot(_ own: OwnSettings, _ instance: [String: any SettingValue]) -> SettingsSnapshot {
@@ -82,7 +141,7 @@ package final class VaultDirectory: Sendable {
 
     /// The snapshot if it is in memory, and `snapshot(of:)` would not throw: for places that cannot wait.
     package func cachedSnapshot(of vault: VaultID) -> Snapshot? {
-        guard let snapshot = cache.withLock({ $0.snapshots[vault] }) else { return nil }
+        guard let snapshot = cache.withLock({ $0.entries[vault]?.snapshot }) else { return nil }
         do throws(PosternError) { try snapshot.settings.checkReadable() } catch { return nil }
         return snapshot
     }
@@ -90,7 +149,8 @@ package final class VaultDirectory: Sendable {
     /// Forgets all that is in memory, because another process changed something.
     package func invalidateAll() {
         cache.withLock { cache in
-            cache.snapshots = [:]
+            cache.entries = [:]
+            cache.ids = [:]
             cache.generation += 1
         }
     }
@@ -98,7 +158,7 @@ package final class VaultDirectory: Sendable {
     /// Forgets what is in memory, after a change.
     package func invalidate(_ vault: VaultID) {
         cache.withLock { cache in
-            cache.snapshots[vault] = nil
+            if let entry = cache.entries.removeValue(forKey: vault) { cache.ids[entry.vault.slug] = nil }
             cache.generation += 1
         }
     }

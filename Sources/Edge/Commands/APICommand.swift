@@ -1,19 +1,25 @@
-// What every command that talks to the API has in common: its options, its connection, its end.
+// What every command that talks to the API has in common: its action, its options, its connection, its end.
 
-package import ArgumentParser
-import JSON
+import ArgumentParser
+import Model
 
-protocol APICommand: AsyncParsableCommand {
-    var connection: ConnectionOptions { get }
+protocol APICommand: AsyncParsableCommand, ActingCommand {
+    associatedtype Connection: ConnectionChoice
+    var connection: Connection { get }
+
+    /// Whom it is for, as it was typed; the action's, unless a command says otherwise.
+    var audience: Audience { get }
 
     /// Does the command's work. A `CommandFailure` ends it with the failure's lines and exit code.
     func perform(_ api: APIClient) async throws
 }
 
 extension APICommand {
+    var audience: Audience { Audience(Self.action.rule) }
+
     mutating package func run() async throws {
         let terminal = Terminal.current
-        let access = try ServerAccess.resolve(url: connection.url, token: connection.token, terminal: terminal)
+        let access = try ServerAccess.resolve(connection, for: audience, terminal: terminal)
         do {
             let command = self
             try await APIClient.withClient(access) { try await command.perform($0) }
@@ -24,45 +30,22 @@ extension APICommand {
     }
 }
 
-/// Which server, and as whom.
-package struct ConnectionOptions: ParsableArguments {
-    @Option(
-        help: ArgumentHelp(
-            "The server's address. Else POSTERN_URL, else the quickstart card's, else \(ServerAccess.defaultURL).",
-            valueName: "address"))
-    package var url: String?
+/// Whom an action is for, as far as it matters for what to show the server.
+enum Audience: Equatable {
+    /// Everybody: nothing has to be shown.
+    case everybody
+    case people
+    case keys
+    case peopleAndKeys
 
-    @Option(
-        help: ArgumentHelp(
-            """
-            The API key. Better in POSTERN_TOKEN, where no other user sees it. Without either, the key in \
-            data/quickstart.json (or $POSTERN_DATA_DIR/quickstart.json) is used with that file's server.
-            """,
-            valueName: "key"))
-    package var token: String?
-
-    package init() {}
-}
-
-/// Text for people, or JSON for programs.
-package struct OutputOptions: ParsableArguments {
-    @Flag(help: "Print the server's answer as JSON.")
-    package var json = false
-
-    package init() {}
-
-    /// Prints the answer itself with `--json`, else the lines made of it.
-    func show(_ answer: JSONValue, _ lines: @autoclosure () -> [String]) throws(CommandFailure) {
-        try Terminal.current.line(json ? JSONText.pretty(answer) : lines().joined(separator: "\n"))
-    }
-
-    /// One thing: its members, one a line.
-    func show(_ object: JSONObject) throws(CommandFailure) {
-        try show(.object(object), ValueText.details(object))
-    }
-
-    /// That something is gone, where the server has nothing to say about it any more.
-    func done(_ what: String, _ id: String) throws(CommandFailure) {
-        try show(.object(JSONObject(["id": .string(id), "status": .string(what)])), ["\(what) \(Visible.text(id))"])
+    init(_ rule: ActionRule) {
+        let isForPeople = rule.member != nil || rule.steward != nil || rule.instance != nil || rule.isOwn
+        if rule.isOpen {
+            self = .everybody
+        } else if rule.scopes == nil {
+            self = .people
+        } else {
+            self = isForPeople ? .peopleAndKeys : .keys
+        }
     }
 }

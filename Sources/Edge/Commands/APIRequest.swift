@@ -16,15 +16,27 @@ struct APIRequest: Sendable {
         case message([UInt8])
     }
 
+    /// What all paths of one kind begin with.
+    enum Root: String, Sendable {
+        /// A vault's.
+        case v1
+        /// The instance's, for people.
+        case api
+        /// The way in, and one's own account.
+        case auth
+    }
+
     var method: Method
-    /// Segments below `/v1`, not yet escaped.
+    var root: Root
+    /// Segments below the root, not yet escaped.
     var path: [String]
     var query: [(name: String, value: String)] = []
     var headers: [(name: String, value: String)] = []
     var body: Body? = nil
 
-    init(_ method: Method, _ path: String..., json: JSONObject? = nil) {
+    init(_ method: Method, in root: Root = .v1, _ path: String..., json: JSONObject? = nil) {
         self.method = method
+        self.root = root
         self.path = path
         body = json.map { .json(.object($0)) }
     }
@@ -36,7 +48,7 @@ struct APIRequest: Sendable {
 
     /// Path and query as they stand in the request line.
     var target: String {
-        var target = "/v1"
+        var target = "/\(root.rawValue)"
         for segment in path { target += "/" + Self.escapedSegment(segment) }
         for (index, item) in query.enumerated() {
             target += (index == 0 ? "?" : "&") + Self.escaped(item.name) + "=" + Self.escaped(item.value)

@@ -6,6 +6,16 @@ package enum CommandRunner {
     /// Parses and runs. ArgumentParser's own `main()` would end a usage mistake with 64; the codes above are promised.
     package static func run<Root: AsyncParsableCommand>(_ root: Root.Type, _ arguments: [String]? = nil) async -> Int32
     {
+        let tree = CommandTree(root)
+        let unnamed = tree.leaves.filter { $0.action == nil }.map(\.words)
+        guard unnamed.isEmpty else {
+            Terminal.current.note("postern: these commands name no action: \(unnamed.joined(separator: ", "))")
+            return 1
+        }
+        return await CommandTree.$current.withValue(tree) { await start(root, arguments) }
+    }
+
+    private static func start(_ root: any AsyncParsableCommand.Type, _ arguments: [String]?) async -> Int32 {
         do {
             var command = try root.parseAsRoot(arguments)
             if var command = command as? any AsyncParsableCommand {

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import JSON
+import Model
 
 extension KeyCommand {
     struct Create: APICommand {
@@ -16,6 +17,8 @@ extension KeyCommand {
                   postern key create --label helper --kind agent --scope send \\
                     --send-rate-limit 100 --expires-in 3600
                 """)
+
+        static let action = Action.keyWrite
 
         @Option(help: "What the key is for, in your words.")
         var label: String

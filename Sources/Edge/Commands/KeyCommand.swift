@@ -2,6 +2,7 @@
 
 package import ArgumentParser
 import JSON
+import Model
 
 package struct KeyCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
@@ -33,6 +34,8 @@ package struct KeyCommand: AsyncParsableCommand {
                   postern key list --all
                 """)
 
+        static let action = Action.keyRead
+
         @OptionGroup var page: PageOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -50,6 +53,8 @@ package struct KeyCommand: AsyncParsableCommand {
                 Example:
                   postern key show key_01jd3k8x5v9q2m7f
                 """)
+
+        static let action = Action.keyRead
 
         @Argument(help: "The key's id.") var id: String
         @OptionGroup var connection: ConnectionOptions
@@ -69,6 +74,8 @@ package struct KeyCommand: AsyncParsableCommand {
                 Example:
                   postern key relabel key_01jd3k8x5v9q2m7f --label 'billing, old'
                 """)
+
+        static let action = Action.keyWrite
 
         @Argument(help: "The key's id.") var id: String
         @Option(help: "What the key is for, in your words.") var label: String
@@ -93,6 +100,8 @@ package struct KeyCommand: AsyncParsableCommand {
                 Example:
                   postern key rotate key_01jd3k8x5v9q2m7f --overlap 86400
                 """)
+
+        static let action = Action.keyWrite
 
         @Argument(help: "The key's id.") var id: String
         @Option(help: ArgumentHelp("Seconds for which the old secret goes on, up to 604800.", valueName: "seconds"))
@@ -121,6 +130,8 @@ package struct KeyCommand: AsyncParsableCommand {
                 Example:
                   postern key revoke key_01jd3k8x5v9q2m7f
                 """)
+
+        static let action = Action.keyWrite
 
         @Argument(help: "The key's id.") var id: String
         @OptionGroup var connection: ConnectionOptions

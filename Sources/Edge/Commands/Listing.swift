@@ -13,6 +13,9 @@ struct PageOptions: ParsableArguments {
     @Flag(help: "Read every page.")
     var all = false
 
+    /// For lists that are always whole.
+    static let none = PageOptions()
+
     func validate() throws {
         if let limit, !(1...200).contains(limit) { throw ValidationError("--limit is from 1 to 200.") }
     }
@@ -26,7 +29,7 @@ struct Listing: Sendable {
     func print(
         _ request: APIRequest,
         _ api: APIClient,
-        page: PageOptions,
+        page: PageOptions = .none,
         output: OutputOptions
     ) async throws(CommandFailure) {
         var request = request

@@ -2,6 +2,7 @@
 
 package import ArgumentParser
 import JSON
+import Model
 
 package struct MailerQCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
@@ -22,6 +23,8 @@ package struct MailerQCommand: AsyncParsableCommand {
                 Example:
                   postern mailerq operations
                 """)
+
+        static let action = Action.mailerqRead
 
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -57,6 +60,8 @@ package struct MailerQCommand: AsyncParsableCommand {
                   postern mailerq get v1/poolips name=main
                 """)
 
+        static let action = Action.mailerqRead
+
         @Argument(help: "MailerQ's path.") var path: String
         @Argument(help: ArgumentHelp("Query parameters.", valueName: "name=value")) var parameters: [String] = []
         @OptionGroup var connection: ConnectionOptions
@@ -78,6 +83,8 @@ package struct MailerQCommand: AsyncParsableCommand {
                   postern mailerq post v1/pauses domain=example.org
                 """)
 
+        static let action = Action.mailerqWrite
+
         @Argument(help: "MailerQ's path.") var path: String
         @Argument(help: ArgumentHelp("What to send.", valueName: "name=value")) var members: [String] = []
         @OptionGroup var connection: ConnectionOptions
@@ -96,6 +103,8 @@ package struct MailerQCommand: AsyncParsableCommand {
                 Example:
                   postern mailerq delete v1/pauses domain=example.org
                 """)
+
+        static let action = Action.mailerqWrite
 
         @Argument(help: "MailerQ's path.") var path: String
         @Argument(help: ArgumentHelp("What it is.", valueName: "name=value")) var members: [String] = []

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import JSON
+import Model
 
 extension MessageCommand {
     struct Events: APICommand {
@@ -11,6 +12,8 @@ extension MessageCommand {
                 Example:
                   postern message events msg_01jd3k8x5v9q2m7f
                 """)
+
+        static let action = Action.messageRead
 
         @Argument(help: "The message's id.") var id: String
         @OptionGroup var connection: ConnectionOptions
@@ -49,6 +52,8 @@ extension MessageCommand {
                 Example:
                   postern message raw msg_01jd3k8x5v9q2m7f > message.eml
                 """)
+
+        static let action = Action.messageRead
 
         @Argument(help: "The message's id.") var id: String
         @OptionGroup var connection: ConnectionOptions

@@ -17,6 +17,8 @@ extension MessageCommand {
                   postern message wait msg_01jd3k8x5v9q2m7f --timeout 10
                 """)
 
+        static let action = Action.messageRead
+
         @Argument(help: "The message's id.") var id: String
 
         @Option(

@@ -2,6 +2,7 @@
 
 package import ArgumentParser
 import JSON
+import Model
 
 package struct MessageCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
@@ -23,6 +24,8 @@ package struct MessageCommand: AsyncParsableCommand {
                   postern message list --recipient ann@example.org --limit 20
                   postern message list --status failed --all --json
                 """)
+
+        static let action = Action.messageRead
 
         @Option(help: "Handed in by the key or SMTP user with this label.") var caller: String?
         @Option(help: "Where it stands: queued, delivered, bounced, ….") var status: String?
@@ -66,6 +69,8 @@ package struct MessageCommand: AsyncParsableCommand {
                   postern message show msg_01jd3k8x5v9q2m7f
                 """)
 
+        static let action = Action.messageRead
+
         @Argument(help: "The message's id.") var id: String
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -85,6 +90,8 @@ package struct MessageCommand: AsyncParsableCommand {
                   postern message cancel msg_01jd3k8x5v9q2m7f
                 """)
 
+        static let action = Action.messageCancel
+
         @Argument(help: "The message's id.") var id: String
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -103,6 +110,8 @@ package struct MessageCommand: AsyncParsableCommand {
                 Example:
                   postern message retry msg_01jd3k8x5v9q2m7f
                 """)
+
+        static let action = Action.messageRetry
 
         @Argument(help: "The message's id.") var id: String
         @OptionGroup var connection: ConnectionOptions

@@ -13,6 +13,8 @@ protocol PoolAddressCommand: APICommand {
 }
 
 extension PoolAddressCommand {
+    static var action: Action { .poolWrite }
+
     func validate() throws { try IDArgument.check(id) }
 
     func perform(_ api: APIClient) async throws {

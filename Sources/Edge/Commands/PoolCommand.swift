@@ -2,6 +2,7 @@
 
 package import ArgumentParser
 import JSON
+import Model
 
 package struct PoolCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
@@ -25,6 +26,8 @@ package struct PoolCommand: AsyncParsableCommand {
                   postern pool list
                 """)
 
+        static let action = Action.poolRead
+
         @OptionGroup var page: PageOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -47,6 +50,8 @@ package struct PoolCommand: AsyncParsableCommand {
                   postern pool create --domain example.com --pool main \\
                     --ip 192.0.2.10 2001:db8::10
                 """)
+
+        static let action = Action.poolWrite
 
         @Option(help: "The From domain that the pool is for.") var domain: String
         @Option(help: "The pool's name.") var pool: String
@@ -75,6 +80,8 @@ package struct PoolCommand: AsyncParsableCommand {
                 Example:
                   postern pool edit POOL_ID --ip 192.0.2.12
                 """)
+
+        static let action = Action.poolWrite
 
         @Argument(help: "The pool's id.") var id: String
         @Option(help: "Another domain.") var domain: String?
@@ -111,6 +118,8 @@ package struct PoolCommand: AsyncParsableCommand {
                 Example:
                   postern pool delete POOL_ID
                 """)
+
+        static let action = Action.poolWrite
 
         @Argument(help: "The pool's id.") var id: String
         @OptionGroup var connection: ConnectionOptions

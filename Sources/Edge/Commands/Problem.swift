@@ -48,8 +48,22 @@ struct Problem: Sendable {
             "  \(entry.pointer.isEmpty ? "/" : entry.pointer): \(entry.message)" + (entry.code.map { " (\($0))" } ?? "")
         }
         if let fix { lines.append("  fix: \(fix)") }
+        if let hint { lines.append("  hint: \(hint)") }
         if let docs { lines.append("  docs: \(docs)") }
         if let requestID { lines.append("  request: \(requestID)") }
         return lines.map(Visible.text)
+    }
+
+    /// What to type, where the server's own words are about the API.
+    private var hint: String? {
+        switch code {
+        case "unauthorized": "sign in with `postern login`, or give a key in POSTERN_TOKEN."
+        case "reauthentication_required": "postern login --again, and then the same command again."
+        case "second_factor_required": "give the code that your authenticator shows, or a recovery code, with --code."
+        case "vault_required": "name the vault with --vault or POSTERN_VAULT; `postern account show` lists yours."
+        case "vault_suspended": "an admin of the instance runs `postern vault resume`."
+        case "vault_archived": "an admin of the instance runs `postern vault restore`."
+        default: nil
+        }
     }
 }

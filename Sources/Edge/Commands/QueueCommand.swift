@@ -2,6 +2,7 @@
 
 package import ArgumentParser
 import JSON
+import Model
 
 package struct QueueCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
@@ -22,6 +23,8 @@ package struct QueueCommand: AsyncParsableCommand {
                 Example:
                   postern queue list
                 """)
+
+        static let action = Action.queueRead
 
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -71,6 +74,8 @@ package struct QueueCommand: AsyncParsableCommand {
                   postern queue failures --code 5xx --domain example.org
                 """)
 
+        static let action = Action.queueRead
+
         @OptionGroup var filter: FailureOptions
         @OptionGroup var page: PageOptions
         @OptionGroup var connection: ConnectionOptions
@@ -105,6 +110,8 @@ package struct QueueCommand: AsyncParsableCommand {
                   postern queue drain --code 550 --older-than 7d --dry-run
                 """)
 
+        static let action = Action.queueRepair
+
         @OptionGroup var repair: RepairOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -127,6 +134,8 @@ package struct QueueCommand: AsyncParsableCommand {
                   postern queue requeue --code 4xx --domain example.org --limit 500
                 """)
 
+        static let action = Action.queueRepair
+
         @OptionGroup var repair: RepairOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -141,14 +150,16 @@ package struct QueueCommand: AsyncParsableCommand {
 
     struct Orphans: APICommand {
         static let configuration = CommandConfiguration(
-            abstract: "List results that belong to no message, the newest first.",
+            abstract: "List results that belong to no message, the newest first. For admins of the instance.",
             discussion: """
                 Example:
                   postern queue orphans --limit 20
                 """)
 
+        static let action = Action.orphanRead
+
         @OptionGroup var page: PageOptions
-        @OptionGroup var connection: ConnectionOptions
+        @OptionGroup var connection: ServerOptions
         @OptionGroup var output: OutputOptions
 
         func perform(_ api: APIClient) async throws {
@@ -158,7 +169,7 @@ package struct QueueCommand: AsyncParsableCommand {
                 TableColumn("CODE", "code"), TableColumn("REASON", "reason", limit: 60),
             ]
             try await Listing(columns: columns, nothing: "No orphans.")
-                .print(APIRequest(.get, "queues", "orphans"), api, page: page, output: output)
+                .print(APIRequest(.get, in: .api, "queues", "orphans"), api, page: page, output: output)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 package import ArgumentParser
 import JSON
+import Model
 
 package struct SMTPUserCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
@@ -26,6 +27,8 @@ package struct SMTPUserCommand: AsyncParsableCommand {
                   postern smtp-user list --json
                 """)
 
+        static let action = Action.smtpUserRead
+
         @OptionGroup var page: PageOptions
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -48,6 +51,8 @@ package struct SMTPUserCommand: AsyncParsableCommand {
                   postern smtp-user create --username printer --label 'the old printer' \\
                     --sender-domain example.com --allowed-ip 192.0.2.7
                 """)
+
+        static let action = Action.smtpUserWrite
 
         @Option(help: "The login; the server makes one up where none is given.")
         var username: String?
@@ -81,6 +86,8 @@ package struct SMTPUserCommand: AsyncParsableCommand {
                   postern smtp-user show smtp_01jd3k8x5v9q2m7f
                 """)
 
+        static let action = Action.smtpUserRead
+
         @Argument(help: "The login's id, not its name.") var id: String
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -102,6 +109,8 @@ package struct SMTPUserCommand: AsyncParsableCommand {
                   postern smtp-user edit smtp_01jd3k8x5v9q2m7f --allowed-ip 192.0.2.0/24
                   postern smtp-user edit smtp_01jd3k8x5v9q2m7f --remove sender_domains
                 """)
+
+        static let action = Action.smtpUserWrite
 
         @Argument(help: "The login's id, not its name.") var id: String
         @Option(help: "What the login is for, in your words.") var label: String?
@@ -148,6 +157,8 @@ package struct SMTPUserCommand: AsyncParsableCommand {
                   postern smtp-user rotate smtp_01jd3k8x5v9q2m7f
                 """)
 
+        static let action = Action.smtpUserWrite
+
         @Argument(help: "The login's id, not its name.") var id: String
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -167,6 +178,8 @@ package struct SMTPUserCommand: AsyncParsableCommand {
                 Example:
                   postern smtp-user delete smtp_01jd3k8x5v9q2m7f
                 """)
+
+        static let action = Action.smtpUserWrite
 
         @Argument(help: "The login's id, not its name.") var id: String
         @OptionGroup var connection: ConnectionOptions

@@ -2,6 +2,7 @@
 
 package import ArgumentParser
 import JSON
+import Model
 
 package struct SecretsCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
@@ -22,6 +23,8 @@ package struct SecretsCommand: AsyncParsableCommand {
                 Example:
                   postern secrets list
                 """)
+
+        static let action = Action.secretRead
 
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -46,6 +49,8 @@ package struct SecretsCommand: AsyncParsableCommand {
                   postern secrets set smarthost_password < password.txt
                   postern secrets set smarthost_password --value-file password.txt
                 """)
+
+        static let action = Action.secretWrite
 
         @Argument(help: "The secret's name: a-z, 0-9 and _.") var name: String
         @Option(help: ArgumentHelp("Read the value from this file.", valueName: "path")) var valueFile: String?
@@ -84,6 +89,8 @@ package struct SecretsCommand: AsyncParsableCommand {
                   postern secrets delete smarthost_password
                 """)
 
+        static let action = Action.secretWrite
+
         @Argument(help: "The secret's name.") var name: String
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
@@ -105,6 +112,8 @@ package struct SecretsCommand: AsyncParsableCommand {
                 Example:
                   postern secrets rotate
                 """)
+
+        static let action = Action.secretWrite
 
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions

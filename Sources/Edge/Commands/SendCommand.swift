@@ -2,6 +2,7 @@
 
 package import ArgumentParser
 import JSON
+package import Model
 
 package struct SendCommand: APICommand {
     package static let configuration = CommandConfiguration(
@@ -20,6 +21,8 @@ package struct SendCommand: APICommand {
             With --raw the message is passed on as it is; --from and --to, where given, are its envelope, and not \
             header fields. A file whose lines all end in LF, as Unix keeps them, is sent with CRLF.
             """)
+
+    package static let action = Action.messageSend
 
     @Option(help: ArgumentHelp("The author: a@example.com or 'Ann <a@example.com>'.", valueName: "address"))
     package var from: String?

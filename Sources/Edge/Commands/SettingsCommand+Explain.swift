@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import JSON
+import Model
 
 extension SettingsCommand {
     struct Explain: APICommand {
@@ -11,6 +12,8 @@ extension SettingsCommand {
                 Example:
                   postern settings explain route
                 """)
+
+        static let action = Action.settingsRead
 
         @Argument(help: "The setting's name.") var key: String
         @OptionGroup var connection: ConnectionOptions

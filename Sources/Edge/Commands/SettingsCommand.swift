@@ -2,6 +2,7 @@
 
 package import ArgumentParser
 import JSON
+import Model
 
 package struct SettingsCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
@@ -24,6 +25,8 @@ package struct SettingsCommand: AsyncParsableCommand {
                   postern settings list
                 """)
 
+        static let action = Action.settingsRead
+
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var output: OutputOptions
 
@@ -43,6 +46,8 @@ package struct SettingsCommand: AsyncParsableCommand {
                 Example:
                   postern settings get allowed_sender_domains
                 """)
+
+        static let action = Action.settingsRead
 
         @Argument(help: "The setting's name.") var key: String
         @OptionGroup var connection: ConnectionOptions
@@ -72,6 +77,8 @@ package struct SettingsCommand: AsyncParsableCommand {
                   postern settings set 'allowed_sender_domains=["example.com"]'
                   postern settings set smarthost_password=- < password.txt
                 """)
+
+        static let action = Action.settingsWrite
 
         @Argument(help: ArgumentHelp("What to change.", valueName: "key=value")) var settings: [String]
         @OptionGroup var connection: ConnectionOptions
@@ -103,6 +110,8 @@ package struct SettingsCommand: AsyncParsableCommand {
                 Example:
                   postern settings unset default_campaign_id
                 """)
+
+        static let action = Action.settingsWrite
 
         @Argument(help: "Names of settings.") var keys: [String]
         @OptionGroup var connection: ConnectionOptions

@@ -10,6 +10,10 @@ struct Terminal: Sendable {
     /// Reads standard input to its end.
     var input: @Sendable () throws(FileFailure) -> [UInt8]
     var environment: @Sendable (String) -> String?
+    /// Asks the person at the terminal; `nil` where there is none.
+    var ask: @Sendable (Question) throws(CommandFailure) -> String? = { _ throws(CommandFailure) in nil }
+    /// Seconds since 1970.
+    var now: @Sendable () -> Int64 = { Int64(time(nil)) }
     /// Whether a person reads the output: then bytes that a stranger chose must not reach it raw.
     var isInteractive: Bool
 
@@ -17,24 +21,24 @@ struct Terminal: Sendable {
 
     static let process = Terminal(
         output: { bytes throws(CommandFailure) in
-            guard writeAll(bytes, to: STDOUT_FILENO) else { throw .outputClosed }
+            guard FileBytes.writeAll(bytes, to: STDOUT_FILENO) else { throw .outputClosed }
         },
-        note: { text in _ = writeAll(Array("\(text)\n".utf8), to: STDERR_FILENO) },
+        note: { text in _ = FileBytes.writeAll(Array("\(text)\n".utf8), to: STDERR_FILENO) },
         input: { () throws(FileFailure) in try FileBytes.read(descriptor: STDIN_FILENO, name: "standard input") },
         environment: { name in getenv(name).map { String(cString: $0) } },
+        ask: { question throws(CommandFailure) in try TerminalPrompt.ask(question) },
         isInteractive: isatty(STDOUT_FILENO) == 1
     )
 
     func line(_ text: String) throws(CommandFailure) { try output(Array("\(text)\n".utf8)) }
 
-    private static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let written = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-            if written < 0, errno == EINTR { continue }
-            guard written > 0 else { return false }
-            rest = rest.dropFirst(written)
+    /// The person's answer.
+    /// - Parameter given: what was typed on the command line already; then nobody is asked.
+    func answer(_ question: Question, given: String? = nil) throws(CommandFailure) -> String {
+        if let given { return given }
+        guard let text = try ask(question) else {
+            throw .failed("there is no terminal to ask for \(question.prompt) at; \(question.otherwise)")
         }
-        return true
+        return question.isSecret ? text : text.trimmed
     }
 }

@@ -104,10 +104,10 @@ package struct ConfigurationKey: Sendable, Hashable {
             smtpIdleTimeout, tlsCertificate, tlsKey, tlsCAFile, gatewayEnabled, inboundSMTPEnabled, liveSendEnabled,
             maxMessageBytes, maxRecipients, retryInitial, retryMaximum, deliveryDeadline, smtpClientTimeout,
             minFreeDiskBytes, logLevel,
-        ] + gateway
+        ] + gateway + people + openID
 
     /// Keys of the command line's client, which a server sees without using them.
-    static let clientKeys: Set<String> = ["POSTERN_URL", "POSTERN_TOKEN"]
+    static let clientKeys: Set<String> = ["POSTERN_URL", "POSTERN_TOKEN", "POSTERN_VAULT"]
 
     /// The gateway's flags under the names of the product scope (seed 000).
     static let aliases: [String: String] = [

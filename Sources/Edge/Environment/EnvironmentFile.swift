@@ -29,7 +29,8 @@ package struct EnvironmentFile: Sendable {
 }
 
 extension Substring {
-    fileprivate var trimmed: Substring {
+    /// Without white space at either end.
+    var trimmed: Substring {
         var text = drop(while: \.isWhitespace)
         while text.last?.isWhitespace == true { text.removeLast() }
         return text

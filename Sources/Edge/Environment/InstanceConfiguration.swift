@@ -46,6 +46,9 @@ package struct InstanceConfiguration: Sendable {
     package var broker: BrokerConfiguration?
     package var mailerQ: MailerQConfiguration
     package var alerts: AlertConfiguration
+    package var people: People
+    /// `nil`: no single sign-on.
+    package var openID: OpenIDConfiguration?
     /// Seconds that a process counts as alive without a sign.
     package var processLease: Double
     package var tlsCertificate: String?
@@ -95,6 +98,8 @@ package struct InstanceConfiguration: Sendable {
         broker = BrokerConfiguration(&source)
         mailerQ = MailerQConfiguration(&source)
         alerts = AlertConfiguration(&source)
+        people = People(&source)
+        openID = OpenIDConfiguration(&source)
         processLease = source.seconds(.processLease, in: 5...3600) ?? 60
         tlsCertificate = source.text(.tlsCertificate)
         tlsKey = source.text(.tlsKey)

@@ -7,8 +7,8 @@ package struct APIContext: RequestContext {
     package var coreContext: CoreRequestContextStorage
     /// Goes into the answer, the log and every problem document.
     var requestID: String
-    /// The client's address without its port.
-    let remoteAddress: String?
+    /// The client's address without its port: the socket's, until the guard has looked at who is believed.
+    var remoteAddress: String?
 
     package init(source: Source) {
         coreContext = .init(source: source)

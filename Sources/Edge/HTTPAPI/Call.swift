@@ -7,46 +7,33 @@ import JSON
 import Mapping
 import Model
 import NIOCore
+import People
 import Store
 
-struct Call: Sendable {
+/// A call of whoever the endpoint is for.
+struct Asking<Who: Sendable>: Sendable {
     let request: Request
     let context: APIContext
-    let caller: Caller
+    let who: Who
     let clock: any WallClock
     let ids: IdentifierGenerator
 
-    var vault: VaultID { caller.vault }
+    /// A parameter of the path, as it was sent.
+    func parameter(_ name: String) -> String { context.parameters.get(name) ?? "" }
 
     /// An id from the path. An id that is malformed names nothing, so it is not found either.
-    func id<Kind>(_ kind: Kind.Type = Kind.self) throws(PosternError) -> Identifier<Kind> {
-        guard let text = context.parameters.get("id"), let id = Identifier<Kind>(text) else {
+    func id<Kind>(_ kind: Kind.Type = Kind.self, _ name: String = "id") throws(PosternError) -> Identifier<Kind> {
+        guard let id = Identifier<Kind>(parameter(name)) else {
             throw PosternError(.notFound, "there is no such thing in this vault")
         }
         return id
     }
 
-    var actor: Actor {
-        Actor(
-            id: caller.identity.id, label: caller.label, door: Door.http.rawValue, address: context.remoteAddress,
-            requestID: context.requestID)
-    }
-
-    /// What the audit log is to say of a change that this call makes.
-    func audit(
-        _ action: Action,
-        _ resource: String,
-        before: JSONValue? = nil,
-        after: JSONValue? = nil
-    ) -> AuditEntry {
-        AuditEntry(
-            id: ids.next(), at: clock.now(), actor: actor, action: action.rawValue, resource: resource, before: before,
-            after: after)
-    }
-
-    /// Entries of the audit log for what this call does, where before and after are known only inside the transaction.
-    func audits(_ action: Action) -> AuditMaker {
-        { resource, before, after in audit(action, resource, before: before, after: after) }
+    /// Where the call comes from, for sign-ins and the audit log.
+    var visit: Visit {
+        Visit(
+            address: context.remoteAddress, userAgent: request.headers[.userAgent].map { String($0.prefix(300)) },
+            requestID: context.requestID, door: Door.http.rawValue)
     }
 
     /// The body as it came.
@@ -94,7 +81,7 @@ struct Call: Sendable {
     }
 
     /// - Throws: `malformed_form`.
-    static func form(_ bytes: [UInt8], _ contentType: String) throws(PosternError) -> Form {
+    private static func form(_ bytes: [UInt8], _ contentType: String) throws(PosternError) -> Form {
         do throws(FormError) {
             return try FormParser.form(bytes, contentType: contentType, limits: FormLimits(bytes: bytes.count))
         } catch {
@@ -118,6 +105,61 @@ struct Call: Sendable {
         if isEmpty, request.headers[.transferEncoding] == nil { return JSONReader(JSONObject()) }
         return try await form()
     }
+}
+
+/// A caller in its vault: a key, a login, or a member.
+typealias Call = Asking<Caller>
+/// A person who signed in, wherever a vault does not matter or is named by the path.
+typealias PersonCall = Asking<Person>
+/// Anybody.
+typealias OpenCall = Asking<Anybody>
+
+struct Anybody: Sendable {}
+
+/// Whoever the audit log can name.
+protocol Named {
+    var auditName: (id: String, label: String) { get }
+}
+
+extension Caller: Named {
+    var auditName: (id: String, label: String) { (identity.id, label) }
+}
+
+extension Person: Named {
+    var auditName: (id: String, label: String) { (id.text, email) }
+}
+
+extension Asking where Who: Named {
+    var actor: Actor {
+        let (id, label) = who.auditName
+        return visit.actor(id: id, label: label)
+    }
+
+    /// What the audit log is to say of a change that this call makes.
+    func audit(
+        _ action: Action,
+        _ resource: String,
+        before: JSONValue? = nil,
+        after: JSONValue? = nil
+    ) -> AuditEntry {
+        AuditEntry(
+            id: ids.next(), at: clock.now(), actor: actor, action: action.rawValue, resource: resource, before: before,
+            after: after)
+    }
+
+    /// Entries of the audit log for what this call does, where before and after are known only inside the transaction.
+    func audits(_ action: Action) -> AuditMaker {
+        { resource, before, after in audit(action, resource, before: before, after: after) }
+    }
+}
+
+extension Asking<Caller> {
+    var caller: Caller { who }
+    var vault: VaultID { who.vault }
+}
+
+extension Asking<Person> {
+    var person: Person { who }
 }
 
 extension String {

@@ -1,22 +1,16 @@
 // The HTTP door, put together: every endpoint passes the guard, the credentials and the gate on its way in.
 
-package import Broker
-package import Delivery
-package import Gate
 import HTTPTypes
 package import Hummingbird
 import HummingbirdCore
 import JSON
 package import Logging
-package import MailerQREST
 package import Model
 import NIOCore
-package import Outbox
+import Outbox
+package import People
 import Providers
-package import Rates
-package import SQL
 import Store
-package import Vaults
 
 package struct HTTPAPI: Sendable {
     package struct Configuration: Sendable {
@@ -30,9 +24,17 @@ package struct HTTPAPI: Sendable {
         package var idleTimeout: Int
         /// Connections at once.
         package var connections: Int
+        /// Proxies whose word on where a request comes from is believed.
+        package var trustedProxies: [IPNetwork]
+        package var people: PeopleConfiguration
+        /// What the provider of single sign-on is called; `nil` without one.
+        package var singleSignOn: String?
+        package var switches: Switches
 
         package init(
-            host: String, port: Int, publicURL: String, isGatewayEnabled: Bool, idleTimeout: Int, connections: Int
+            host: String, port: Int, publicURL: String, isGatewayEnabled: Bool, idleTimeout: Int, connections: Int,
+            trustedProxies: [IPNetwork] = [], people: PeopleConfiguration, singleSignOn: String? = nil,
+            switches: Switches
         ) {
             self.host = host
             self.port = port
@@ -40,52 +42,10 @@ package struct HTTPAPI: Sendable {
             self.isGatewayEnabled = isGatewayEnabled
             self.idleTimeout = idleTimeout
             self.connections = connections
-        }
-    }
-
-    /// What the endpoints work on.
-    package struct Services: Sendable {
-        package let pipeline: SendPipeline
-        package let database: any SQLDatabase
-        package let vaults: VaultDirectory
-        package let callers: CallerDirectory
-        package let authenticator: Authenticator
-        package let gate: Gate
-        package let limiter: RateLimiter
-        package let readiness: Readiness
-        package let signal: OutboxSignal
-        package let clock: any WallClock
-        package let ids: IdentifierGenerator
-        /// The metrics page.
-        package let metrics: @Sendable () -> [UInt8]
-        /// `nil` without a broker.
-        package let broker: QueueHealth?
-        /// `nil` without MailerQ's REST API.
-        package let mailerq: MailerQProxy?
-        package let preview: MailerQPreview?
-
-        package init(
-            pipeline: SendPipeline, database: any SQLDatabase, vaults: VaultDirectory, callers: CallerDirectory,
-            authenticator: Authenticator, gate: Gate, limiter: RateLimiter, readiness: Readiness, signal: OutboxSignal,
-            clock: any WallClock, ids: IdentifierGenerator, metrics: @escaping @Sendable () -> [UInt8],
-            broker: QueueHealth? = nil, mailerq: MailerQProxy? = nil,
-            preview: MailerQPreview? = nil
-        ) {
-            self.pipeline = pipeline
-            self.database = database
-            self.vaults = vaults
-            self.callers = callers
-            self.authenticator = authenticator
-            self.gate = gate
-            self.limiter = limiter
-            self.readiness = readiness
-            self.signal = signal
-            self.clock = clock
-            self.ids = ids
-            self.metrics = metrics
-            self.broker = broker
-            self.mailerq = mailerq
-            self.preview = preview
+            self.trustedProxies = trustedProxies
+            self.people = people
+            self.singleSignOn = singleSignOn
+            self.switches = switches
         }
     }
 
@@ -119,27 +79,23 @@ package struct HTTPAPI: Sendable {
         let providers = configuration.isGatewayEnabled ? ProviderDoor.apis : []
         router.middlewares.add(
             RequestGuard(
-                documentation: "\(configuration.publicURL)/docs/errors", ids: services.ids, providers: providers))
+                documentation: "\(configuration.publicURL)/docs/errors", ids: services.ids, providers: providers,
+                addresses: ClientAddress(trusting: configuration.trustedProxies)))
         var methods: [String: [HTTPRequest.Method]] = [:]
-        for open in openPaths {
-            methods[open.path] = [.get]
-            router.get(RouterPath(open.path)) { _, _ in await open.handle() }
-        }
-        let credentials = CredentialReader(authenticator: services.authenticator, vaults: services.vaults)
-        let gate = services.gate
         let clock = services.clock
-        let ids = services.ids
+        let admission = Admission(
+            credentials: credentials, gate: services.gate, vaults: services.vaults, calls: services.calls,
+            refusals: services.refusals, clock: clock,
+            ids: services.ids)
         for endpoint in endpoints where configuration.isGatewayEnabled || !endpoint.isGateway {
-            if !endpoint.isRest { methods[endpoint.path, default: []].append(endpoint.method) }
-            router.on(RouterPath(endpoint.routerPath), method: endpoint.method) { request, context in
-                let caller = try await credentials.caller(
-                    of: request, from: context.remoteAddress, accepting: endpoint.credentials, at: endpoint.path)
-                try gate.authorize(caller, endpoint.action, in: caller.vault)
-                return try await endpoint.handle(
-                    Call(request: request, context: context, caller: caller, clock: clock, ids: ids))
+            for path in endpoint.routerPaths {
+                if !endpoint.isRest { methods[path, default: []].append(endpoint.method) }
+                router.on(RouterPath(path), method: endpoint.method) { request, context in
+                    try await admission.answer(request, context, endpoint)
+                }
             }
         }
-        let door = ProviderDoor(credentials: credentials, gate: gate) { [services] in
+        let door = ProviderDoor(admission: admission) { [services] in
             ProviderServices(
                 pipeline: services.pipeline, messages: MessageRepository(database: services.database),
                 vaults: services.vaults, limiter: services.limiter, clock: clock)
@@ -174,47 +130,111 @@ package struct HTTPAPI: Sendable {
     }
 
     var endpoints: [Endpoint] {
-        let clock = services.clock
-        let ids = services.ids
-        return SendController(pipeline: services.pipeline).endpoints
-            + MessageController(
+        [mailEndpoints, vaultEndpoints, watchEndpoints, peopleEndpoints, openPaths].flatMap { $0 }
+    }
+
+    private var mailEndpoints: [Endpoint] {
+        let groups: [[Endpoint]] = [
+            SendController(pipeline: services.pipeline).endpoints,
+            MessageController(
                 messages: MessageRepository(database: services.database),
                 payloads: Payloads(database: services.database), preview: services.preview,
-                pipeline: services.pipeline, clock: clock, ids: ids
-            ).endpoints
-            + KeyController(callers: services.callers, clock: clock).endpoints
-            + SMTPUserController(callers: services.callers).endpoints
-            + SettingsController(vaults: services.vaults).endpoints
-            + PoolController(
+                pipeline: services.pipeline, clock: services.clock, ids: services.ids
+            ).endpoints,
+        ]
+        return groups.flatMap { $0 }
+    }
+
+    /// How a vault is set up, and who calls in it.
+    private var vaultEndpoints: [Endpoint] {
+        let (clock, ids) = (services.clock, services.ids)
+        let groups: [[Endpoint]] = [
+            KeyController(callers: services.callers, vaults: services.vaults, clock: clock).endpoints,
+            SMTPUserController(callers: services.callers, vaults: services.vaults).endpoints,
+            SettingsController(vaults: services.vaults).endpoints,
+            PoolController(
                 pools: IPPoolRepository(database: services.database), vaults: services.vaults, clock: clock, ids: ids
-            ).endpoints
-            + QueueController(
+            ).endpoints,
+            SecretController(vaults: services.vaults).endpoints,
+            MeController(limiter: services.limiter, vaults: services.vaults, callers: services.callers).endpoints,
+            AccessController(
+                gate: services.gate, callers: services.callers, users: UserRepository(database: services.database),
+                vaults: services.vaults, clock: clock
+            ).endpoints,
+        ]
+        return groups.flatMap { $0 }
+    }
+
+    /// What is to be seen of how it goes.
+    private var watchEndpoints: [Endpoint] {
+        let (clock, ids) = (services.clock, services.ids)
+        let groups: [[Endpoint]] = [
+            QueueController(
                 broker: services.broker, failures: FailureRepository(database: services.database),
                 orphans: OrphanRepository(database: services.database), signal: services.signal, clock: clock,
                 ids: ids, lifetime: services.pipeline.configuration.lifetime
-            ).endpoints
-            + MailerQController(proxy: services.mailerq).endpoints
-            + AlertController(alerts: AlertRepository(database: services.database)).endpoints
-            + AuditController(audit: AuditRepository(database: services.database)).endpoints
-            + SecretController(vaults: services.vaults).endpoints
-            + MeController(limiter: services.limiter, vaults: services.vaults, callers: services.callers).endpoints
+            ).endpoints,
+            MailerQController(
+                proxy: services.mailerq, audit: AuditRepository(database: services.database)
+            ).endpoints,
+            AlertController(alerts: AlertRepository(database: services.database)).endpoints,
+            AlertRuleController(
+                rules: AlertRuleRepository(database: services.database), vaults: services.vaults,
+                defaults: services.alerts
+            ).endpoints,
+            AuditController(database: services.database, verifier: services.auditVerifier).endpoints,
+        ]
+        return groups.flatMap { $0 }
+    }
+
+    /// People: their ways in, their accounts, and those who look after them and their vaults.
+    private var peopleEndpoints: [Endpoint] {
+        let people = services.people
+        let publicURL = configuration.publicURL
+        let ways = AuthController.Ways(
+            password: configuration.people.passwordSignIn, openID: configuration.singleSignOn)
+        let groups: [[Endpoint]] = [
+            AuthController(
+                desk: people.signIn, sessions: people.sessions, vaults: services.vaults, ways: ways,
+                publicURL: publicURL
+            ).endpoints,
+            AccountController(accounts: people.accounts).endpoints,
+            OpenIDController(
+                signOn: people.singleSignOn, sessions: people.sessions, publicURL: publicURL
+            ).endpoints,
+            UserController(people: people.directory).endpoints,
+            MemberController(people: people.directory).endpoints,
+            InvitationController(
+                people: people.directory, vaults: services.vaults, credentials: credentials, publicURL: publicURL
+            ).endpoints,
+            VaultController(vaults: services.vaults).endpoints,
+            PlanController(vaults: services.vaults).endpoints,
+            UsageController(vaults: services.vaults).endpoints,
+            InstanceController(switches: configuration.switches, publicURL: publicURL).endpoints,
+        ]
+        return groups.flatMap { $0 }
+    }
+
+    private var credentials: CredentialReader {
+        CredentialReader(
+            authenticator: services.authenticator, sessions: services.people.sessions, vaults: services.vaults,
+            publicURL: configuration.publicURL)
     }
 
     /// Paths that need no credentials: they show nothing of any vault.
-    private var openPaths: [(path: String, handle: @Sendable () async -> Response)] {
+    private var openPaths: [Endpoint] {
         [
-            ("/healthz", { Response.json { writer in writer.object { $0.member("status", "ok") } } }),
-            ("/readyz", { [readiness = services.readiness] in await readiness.response() }),
-            (
-                "/metrics",
-                { [metrics = services.metrics] in
-                    Response(
-                        status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
-                        body: ResponseBody(byteBuffer: ByteBuffer(bytes: metrics())))
-                }
-            ),
-            ("/openapi.json", { Response.json(PackageResources.openapi_json) }),
-            ("/docs/errors", { ErrorPage.response }),
+            .open(.get, "/healthz", .statusRead) { _ in
+                Response.json { writer in writer.object { $0.member("status", "ok") } }
+            },
+            .open(.get, "/readyz", .statusRead) { [readiness = services.readiness] _ in await readiness.response() },
+            .open(.get, "/metrics", .statusRead) { [metrics = services.metrics] _ in
+                Response(
+                    status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+                    body: ResponseBody(byteBuffer: ByteBuffer(bytes: metrics())))
+            },
+            .open(.get, "/openapi.json", .statusRead) { _ in Response.json(PackageResources.openapi_json) },
+            .open(.get, "/docs/errors", .statusRead) { _ in ErrorPage.response },
         ]
     }
 }

@@ -7,9 +7,11 @@ import JSON
 import Model
 import Sealing
 import Store
+import Vaults
 
 struct KeyController: Sendable {
     let callers: CallerDirectory
+    let vaults: VaultDirectory
     let clock: any WallClock
 
     var endpoints: [Endpoint] {
@@ -35,6 +37,7 @@ struct KeyController: Sendable {
 
     @Sendable private func create(_ call: Call) async throws -> Response {
         let request = try CallerDirectory.KeyRequest(try await call.form(), by: call.caller, at: clock.now())
+        if request.allowedIPs != nil { try await vaults.require(.allowedIPs, in: call.vault) }
         let (key, text) = try await callers.issueKey(
             request, by: call.caller, in: call.vault, audit: call.audits(.keyWrite))
         return answer(key, text, status: .created)

@@ -7,12 +7,14 @@ import JSON
 import MailerQREST
 import Model
 import NIOCore
+import Store
 import WebClient
 
 struct MailerQController: Sendable {
     private static let prefix = "/v1/mailerq"
 
     let proxy: MailerQProxy?
+    let audit: AuditRepository
 
     var endpoints: [Endpoint] {
         [
@@ -73,12 +75,23 @@ struct MailerQController: Sendable {
         } else {
             request.query = try Self.query(of: operation, &query)
         }
+        if operation.changesSomething {
+            // Before it happens: what MailerQ does cannot be undone where our database fails afterwards.
+            let entry = call.audit(
+                .mailerqWrite, "mailerq\(operation.path)",
+                after: .object(
+                    JSONObject(["method": .string(operation.method.rawValue), "body": Self.document(request.body)])))
+            try await audit.append(entry, in: call.vault)
+        }
         let answer = try await proxy.perform(request)
         return Response(
             status: HTTPResponse.Status(code: answer.status),
             headers: [.contentType: answer.contentType, .cacheControl: "no-store"],
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)))
     }
+
+    /// What is handed over, which `operation.document` has just written.
+    private static func document(_ body: [UInt8]?) -> JSONValue { body.flatMap { try? JSONParser.parse($0) } ?? .null }
 
     /// The declared parameters, each once, escaped anew.
     private static func query(of operation: MailerQOperation, _ query: inout Query) throws(PosternError) -> String {

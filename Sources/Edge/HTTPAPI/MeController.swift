@@ -38,7 +38,10 @@ struct MeController: Sendable {
             switch caller.identity {
             case .key: writer.member("kind", "key")
             case .smtpUser: writer.member("kind", "smtp_user")
+            case .member: writer.member("kind", "member")
+            case .system: writer.member("kind", "system")
             }
+            if let role = caller.role { writer.member("role", role.rawValue) }
             writer.member("label", caller.label)
             writer.member("vault", caller.vault.text)
             writer.member("agent", caller.agent?.text)

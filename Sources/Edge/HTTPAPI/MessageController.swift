@@ -118,7 +118,10 @@ struct MessageController: Sendable {
     @Sendable private func cancel(_ call: Call) async throws -> Response {
         let id = try await id(call)
         let event = event(.cancelled, by: call)
-        guard let (message, moved) = try await messages.cancel(id, in: call.vault, event: event) else {
+        guard
+            let (message, moved) = try await messages.cancel(
+                id, in: call.vault, event: event, audit: call.audits(.messageCancel))
+        else {
             throw Self.missing
         }
         // Asking twice is no mistake: the message is stopped.
@@ -135,7 +138,10 @@ struct MessageController: Sendable {
     @Sendable private func retry(_ call: Call) async throws -> Response {
         let id = try await id(call)
         let event = event(.retried, by: call)
-        guard let (message, moved) = try await pipeline.retry(id, by: call.caller, event: event) else {
+        guard
+            let (message, moved) = try await pipeline.retry(
+                id, by: call.caller, event: event, audit: call.audits(.messageRetry))
+        else {
             throw Self.missing
         }
         guard moved else {

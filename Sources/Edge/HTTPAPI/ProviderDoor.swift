@@ -14,8 +14,7 @@ struct ProviderDoor: Sendable {
     static let apis: [any ProviderAPI] =
         [SESAPI(), SendGridAPI(), MailgunAPI(), ResendAPI()] + PostmarkAPI.all
 
-    let credentials: CredentialReader
-    let gate: Gate
+    let admission: Admission
     /// For each call.
     let services: @Sendable () -> ProviderServices
 
@@ -28,11 +27,11 @@ struct ProviderDoor: Sendable {
         let services = services()
         var shown = ProviderRequest(request, context)
         let key = try api.credentials(shown)
-        let caller = try await credentials.caller(
+        let caller = try await admission.credentials.caller(
             key: key, from: context.remoteAddress, at: api.settingsBase + operation.path)
-        try gate.authorize(caller, operation.action, in: caller.vault)
+        try await admission.admit(caller, operation.action, context)
         let call = Call(
-            request: request, context: context, caller: caller, clock: services.clock, ids: services.pipeline.ids)
+            request: request, context: context, who: caller, clock: services.clock, ids: services.pipeline.ids)
         let limit = services.pipeline.configuration.limits.submissionBytes
         shown.body = Array(try await call.body(upTo: limit).readableBytesView)
         try api.verify(shown, key: key)

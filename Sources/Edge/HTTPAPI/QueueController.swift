@@ -28,7 +28,7 @@ struct QueueController: Sendable {
             Endpoint(.get, "/v1/queues/failure", .queueRead, list),
             Endpoint(.post, "/v1/queues/failure/drain", .queueRepair) { call in try await repair(call, .drain) },
             Endpoint(.post, "/v1/queues/failure/requeue", .queueRepair) { call in try await repair(call, .requeue) },
-            Endpoint(.get, "/v1/queues/orphans", .orphanRead, listOrphans),
+            .instance(.get, "/api/queues/orphans", .orphanRead, listOrphans),
         ]
     }
 
@@ -58,7 +58,7 @@ struct QueueController: Sendable {
         return .list(found, limit: limit, cursor: \.cursor) { failure, writer in Self.write(failure, to: &writer) }
     }
 
-    @Sendable private func listOrphans(_ call: Call) async throws -> Response {
+    @Sendable private func listOrphans(_ call: PersonCall) async throws -> Response {
         var query = Query(call.request)
         let limit = query.limit()
         var before: OrphanID?
@@ -94,7 +94,7 @@ struct QueueController: Sendable {
             let sofar = tally
             let outcome = try await failures.repair(
                 repair, in: call.vault, matching: request.filter, limit: request.limit - tally.taken, event: event,
-                idempotency: key
+                idempotency: key, audit: call.audits(.queueRepair)
             ) { done, skipped in sofar.adding(done, skipped).answer }
             switch outcome {
             case .conflict:

@@ -16,6 +16,7 @@ struct RequestGuard: RouterMiddleware {
     let ids: IdentifierGenerator
     /// Below their paths, errors take the provider's form.
     let providers: [any ProviderAPI]
+    let addresses: ClientAddress
 
     func handle(
         _ request: Request,
@@ -24,6 +25,8 @@ struct RequestGuard: RouterMiddleware {
     ) async throws -> Response {
         var context = context
         context.requestID = requestID(request)
+        context.remoteAddress = addresses.address(
+            peer: context.remoteAddress, forwarded: request.headers[values: .forwardedFor])
         var response: Response
         do {
             response = try await next(request, context)
@@ -100,6 +103,7 @@ extension String {
 }
 
 extension HTTPField.Name {
+    static let forwardedFor = HTTPField.Name("X-Forwarded-For")!
     static let requestID = HTTPField.Name("X-Request-Id")!
     static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
     static let idempotencyReplayed = HTTPField.Name("Idempotency-Replayed")!

@@ -7,9 +7,11 @@ import JSON
 import Model
 import Sealing
 import Store
+import Vaults
 
 struct SMTPUserController: Sendable {
     let callers: CallerDirectory
+    let vaults: VaultDirectory
 
     var endpoints: [Endpoint] {
         [
@@ -39,6 +41,7 @@ struct SMTPUserController: Sendable {
             senderDomains: reader.senderDomains(), ipPool: reader.ipPool())
         reader.finish()
         guard reader.problems.isEmpty else { throw PosternError.validation(reader.problems) }
+        if request.allowedIPs != nil { try await vaults.require(.allowedIPs, in: call.vault) }
         let (user, password) = try await callers.addUser(
             request, by: call.caller, in: call.vault, audit: call.audits(.smtpUserWrite))
         return Self.answer(user, password, status: .created)
@@ -62,6 +65,7 @@ struct SMTPUserController: Sendable {
         if reader.isNull("ip_pool") { change.ipPool = .some(nil) }
         reader.finish()
         guard reader.problems.isEmpty else { throw PosternError.validation(reader.problems) }
+        if let networks = change.allowedIPs, networks != nil { try await vaults.require(.allowedIPs, in: call.vault) }
         return Self.answer(
             try await callers.changeUser(
                 try call.id(SMTPUserKind.self), change, by: call.caller, in: call.vault,

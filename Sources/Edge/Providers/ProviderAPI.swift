@@ -2,7 +2,6 @@
 // puts these in front of the same pipeline, so that a provider's client library works against Postern unchanged.
 
 package import Dialects
-package import Gate
 package import Mapping
 package import Model
 package import Outbox
@@ -143,6 +142,18 @@ package final class ProviderServices: Sendable {
             .native(dialect, payload), by: caller, through: .http, idempotency: idempotency)
         if let status = receipt.rate { rate.withLock { $0 = status } }
         return receipt
+    }
+
+    /// Entries of the audit log for what a call changes beside sending.
+    package func audits(_ action: Action, by caller: Caller, _ request: ProviderRequest) -> AuditMaker {
+        let actor = Actor(
+            id: caller.identity.id, label: caller.label, door: Door.http.rawValue, address: request.remoteAddress,
+            requestID: request.requestID)
+        return { [clock, ids = pipeline.ids] resource, before, after in
+            AuditEntry(
+                id: ids.next(), at: clock.now(), actor: actor, action: action.rawValue, resource: resource,
+                before: before, after: after)
+        }
     }
 
     /// A batch's key is checked as any other, and what is made of it for a part meets no key that a caller would choose.

@@ -1,11 +1,12 @@
 // The SMTP door: what the protocol hands over goes the same straight line as a submission by HTTP.
 
+package import Audit
 package import Gate
 package import Logging
 import MIME
 import Mapping
 import Metrics
-import Model
+package import Model
 package import NIOCore
 package import Outbox
 import Policy
@@ -19,13 +20,35 @@ package struct SMTPDoor: SMTPServerDelegate {
     private let pipeline: SendPipeline
     private let authenticator: Authenticator
     private let vaults: VaultDirectory
+    private let gate: Gate
+    private let refusals: RefusalRecorder
     private let logger: Logger
 
-    package init(pipeline: SendPipeline, authenticator: Authenticator, vaults: VaultDirectory, logger: Logger) {
+    package init(
+        pipeline: SendPipeline, authenticator: Authenticator, vaults: VaultDirectory, gate: Gate,
+        refusals: RefusalRecorder, logger: Logger
+    ) {
         self.pipeline = pipeline
         self.authenticator = authenticator
         self.vaults = vaults
+        self.gate = gate
+        self.refusals = refusals
         self.logger = logger
+    }
+
+    /// What each verb asks the gate for. Those that are not here say nothing of a vault; DATA and BDAT ask in the pipeline.
+    package enum Verb: String, CaseIterable, Sendable {
+        case auth = "AUTH"
+        case mail = "MAIL"
+        case data = "DATA"
+        case bdat = "BDAT"
+
+        package var action: Action {
+            switch self {
+            case .auth: .smtpConnect
+            case .mail, .data, .bdat: .messageSend
+            }
+        }
     }
 
     package func authenticate(
@@ -39,7 +62,9 @@ package struct SMTPDoor: SMTPServerDelegate {
             let signIn = try await authenticator.signIn(
                 username: attempt.username, password: Secret(password), from: connection.remoteAddress)
             // Reading the settings now means that MAIL, which cannot wait, finds them in memory.
-            let settings = try await vaults.snapshot(of: signIn.caller.vault).settings
+            let vault = try await vaults.snapshot(of: signIn.caller.vault)
+            try ask(signIn.caller, .auth, vault.standing, connection)
+            let settings = vault.settings
             guard try settings.require(Settings.inboundSMTPEnabled) else {
                 throw PosternError(.forbidden, "the vault does not take mail by SMTP")
             }
@@ -51,7 +76,8 @@ package struct SMTPDoor: SMTPServerDelegate {
                 metadata: ["address": "\(connection.remoteAddress)", "code": "\(error.code.rawValue)"])
             switch error.code {
             case .unauthorized: return .refused(.badCredentials)
-            case .forbidden: return .refused(SMTPReply(535, EnhancedCode(5, 7, 1), error.detail.asciiLine))
+            case .forbidden, .vaultSuspended, .vaultArchived:
+                return .refused(SMTPReply(535, EnhancedCode(5, 7, 1), error.detail.asciiLine))
             default: return .refused(.authenticationUnavailable)
             }
         }
@@ -68,6 +94,7 @@ package struct SMTPDoor: SMTPServerDelegate {
         }
         guard let vault = vaults.cachedSnapshot(of: caller.vault) else { return nil }
         do throws(PosternError) {
+            try ask(caller, .mail, vault.standing, connection)
             try SenderDomainRule().check(
                 sender, as: "the sender", PolicyContext(caller: caller, settings: vault.settings))
             return nil
@@ -113,6 +140,23 @@ package struct SMTPDoor: SMTPServerDelegate {
                 logger.error("a submission by SMTP failed", metadata: ["error": "\(error)"])
             }
             return Self.reply(to: error)
+        }
+    }
+
+    private func ask(
+        _ caller: Caller,
+        _ verb: Verb,
+        _ standing: VaultStanding,
+        _ connection: SMTPConnectionInfo
+    ) throws(PosternError) {
+        do throws(PosternError) {
+            try gate.authorize(.caller(caller), verb.action, on: .vault(caller.vault, standing))
+        } catch {
+            let actor = Actor(
+                id: caller.identity.id, label: caller.label, door: Door.smtp.rawValue, address: connection.remoteAddress
+            )
+            refusals.note(actor, verb.action, resource: caller.vault.text, vault: caller.vault, error: error)
+            throw error
         }
     }
 

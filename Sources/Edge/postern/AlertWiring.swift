@@ -18,8 +18,15 @@ struct AlertWiring {
     private let routes: [RouteName: any Route]
     private let broker: BrokerConnections?
     private let instance: String
-    private let channels: @Sendable (any WallClock) throws -> [any AlertChannel]
+    private let disk: DiskSpace
+    private let diskPath: String
+    private let auditIsIntact: @Sendable () async -> Bool?
+    private let channels: @Sendable (any WallClock) throws -> [AlertWay: any AlertChannel]
+    private let vaultChannel: @Sendable (AlertTarget.Mail) -> any AlertChannel
 
+    /// - Parameters:
+    ///   - diskPath: what `disk` looks at, in the words that the operator knows it by.
+    ///   - auditIsIntact: what the newest part of the audit log says of itself; `nil` where it cannot be told.
     init(
         _ configuration: InstanceConfiguration,
         routes: [RouteName: any Route],
@@ -27,29 +34,44 @@ struct AlertWiring {
         web: WebClient,
         pipeline: SendPipeline,
         vaults: VaultDirectory,
-        instance: String
+        instance: String,
+        disk: DiskSpace,
+        diskPath: String,
+        auditIsIntact: @escaping @Sendable () async -> Bool?
     ) {
         self.configuration = configuration
         self.routes = routes
         self.broker = broker
         self.instance = instance
+        self.disk = disk
+        self.diskPath = diskPath
+        self.auditIsIntact = auditIsIntact
         let alerts = configuration.alerts
         channels = { clock in
-            var channels: [any AlertChannel] = []
+            var channels: [AlertWay: any AlertChannel] = [:]
             if let url = alerts.webhookURL {
-                channels.append(
-                    WebhookAlertChannel(
-                        try WebClientWebhook(url, client: web), secret: alerts.webhookSecret, clock: clock))
+                channels[.webhook] = WebhookAlertChannel(
+                    try WebClientWebhook(url, client: web), secret: alerts.webhookSecret, clock: clock)
             }
             if let mail = alerts.mail {
-                channels.append(
-                    MailAlertChannel(
-                        PipelineAlertMail(
-                            pipeline: pipeline, vaults: vaults, vault: mail.vault, sender: mail.from.description,
-                            recipient: mail.to.description)))
+                channels[.email] = MailAlertChannel(
+                    PipelineAlertMail(
+                        pipeline: pipeline, vaults: vaults, vault: mail.vault, sender: mail.from.description,
+                        recipient: mail.to.description))
             }
             return channels
         }
+        vaultChannel = { mail in
+            MailAlertChannel(PipelineAlertMail(pipeline: pipeline, vaults: vaults, mail: mail), name: "vault_email")
+        }
+    }
+
+    /// What stands where nobody wrote a rule.
+    static func defaults(_ configuration: AlertConfiguration) -> AlertDefaults {
+        var defaults = AlertDefaults()
+        defaults.failureBacklog = configuration.failureBacklog
+        defaults.publishStalled = max(Int(configuration.publishStalled.rounded(.up)), 1)
+        return defaults
     }
 
     func monitor(
@@ -59,22 +81,24 @@ struct AlertWiring {
         ids: IdentifierGenerator,
         logger: Logger
     ) throws -> AlertMonitor {
-        AlertMonitor(
-            configuration: .init(instance: instance), probes: probes(database, clock), channels: try channels(clock),
-            database: database, clock: clock, ids: ids, logger: logger, isOnDuty: { duty.isHeld })
+        var monitor = AlertMonitor.Configuration(instance: instance)
+        monitor.defaults = Self.defaults(configuration.alerts)
+        return AlertMonitor(
+            configuration: monitor, probes: probes(database, clock), channels: try channels(clock),
+            vaultChannel: vaultChannel, database: database, clock: clock, ids: ids, logger: logger,
+            isOnDuty: { duty.isHeld })
     }
 
     private func probes(_ database: any SQLDatabase, _ clock: any WallClock) -> [AlertProbe] {
         let repository = AlertRepository(database: database)
-        let alerts = configuration.alerts
         let handingOver = Set(routes.filter { $0.value.kind == .handsOver }.keys)
         let delivering = Set(routes.filter { $0.value.kind == .delivers }.keys)
         var probes: [AlertProbe] = [
-            .database(database), .failureBacklog(repository, over: alerts.failureBacklog),
+            .database(database), .disk(diskPath) { [disk] in disk.isEnough }, .failureBacklog(repository),
             .runaway(RunawayRepository(database: database), clock: clock),
-            .publishStalled(
-                repository, after: alerts.publishStalled, handingOver: handingOver, delivering: delivering,
-                clock: clock),
+            .publishStalled(repository, handingOver: handingOver, delivering: delivering, clock: clock),
+            .bounceRate(repository, clock: clock), .refusals(repository, clock: clock),
+            .signInFailures(repository, clock: clock), .auditChain(isIntact: auditIsIntact),
         ]
         guard let broker, let endpoint = broker.configuration.endpoints.first else { return probes }
         probes.append(
@@ -86,10 +110,7 @@ struct AlertWiring {
                 case .closed: .unknown
                 }
             })
-        probes.append(
-            .queueBacklog(broker.configuration.queues.failure, over: alerts.failureBacklog) {
-                await broker.failureQueueDepth()
-            })
+        probes.append(.queueBacklog(broker.configuration.queues.failure) { await broker.failureQueueDepth() })
         return probes
     }
 }

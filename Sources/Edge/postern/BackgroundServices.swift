@@ -2,6 +2,7 @@
 
 import Gate
 import Logging
+import People
 import SMTPClient
 import SQL
 import ServiceLifecycle
@@ -35,9 +36,10 @@ struct WebClientService: Service {
     }
 }
 
-/// Writes down once a minute, and at the end, when keys and logins were last used.
+/// Writes down once a minute, and at the end, when keys, logins and sessions were last used.
 struct UseRecorder: Service {
     let authenticator: Authenticator
+    let sessions: SessionKeeper
     let logger: Logger
 
     func run() async throws {
@@ -52,6 +54,7 @@ struct UseRecorder: Service {
     private func record() async {
         do {
             try await authenticator.flushUses()
+            try await sessions.flushUses()
         } catch {
             logger.warning("uses could not be written down", metadata: ["error": "\(error)"])
         }

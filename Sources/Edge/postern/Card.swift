@@ -3,6 +3,7 @@
 import Gate
 import JSON
 import Model
+import People
 import SQL
 import Sealing
 import Store
@@ -15,16 +16,28 @@ struct Card: Sendable {
         let tlsPort: Int
     }
 
+    /// Who signs in as the instance's owner; `nil` where that is no longer ours to say.
+    struct Owner: Sendable {
+        static let email = "owner@postern.localhost"
+
+        let email: String
+        let password: Secret<String>
+    }
+
+    private let owner: Owner?
     private let vault: String
     private let key: Secret<String>
     private let username: String
     private let password: Secret<String>
 
-    /// Makes the vault, its key and its SMTP user on the first start; on a later one, uses those of the kept card as long as
-    /// they still work.
+    /// Makes the owner, the vault, its key and its SMTP user on the first start; on a later one, uses those of the kept card as
+    /// long as they still work. A password that somebody changed stays theirs: then the card has no owner.
     static func prepare(_ instance: Instance, kept: String?) async throws -> Card {
-        let vault = try await vault(instance)
         let document = kept.flatMap { try? JSONParser.parse($0) }?.objectValue
+        let made = try await Owner.make(instance)
+        let vault = try await vault(instance, for: made?.id)
+        var owner = made?.owner
+        if owner == nil { owner = await Owner.kept(document?["owner"]?.objectValue, instance) }
         let smtp = document?["smtp"]?.objectValue
         var key = document?["api_key"]?.stringValue.map(Secret.init)
         if let text = key, await !instance.works(key: text) { key = nil }
@@ -44,23 +57,36 @@ struct Card: Sendable {
             (login, password) = (made.user.username, made.password)
         }
         guard let key, let login, let password else { throw StartError(description: "the card could not be made") }
-        return Card(vault: vault.slug, key: key, username: login, password: password)
+        return Card(owner: owner, vault: vault.slug, key: key, username: login, password: password)
     }
 
-    private static func vault(_ instance: Instance) async throws -> Vault {
-        if let vault = try await instance.vaults.all().first { return vault }
-        let vault = try await instance.vaults.create(slug: "default", name: "Default")
+    /// - Parameter owner: whoever was made just now, and belongs into the card's vault.
+    private static func vault(_ instance: Instance, for owner: UserID?) async throws -> Vault {
+        let known = try await instance.vaults.all().first
+        let first = FirstVault(
+            vaults: instance.vaults, database: instance.database, clock: instance.clock,
+            audit: { instance.audit($0) })
+        let vault = try await first.open(named: known?.slug ?? "default", for: owner)
+        guard known == nil else { return vault }
         try await instance.vaults.change(
             JSONObject(["allowed_sender_domains": .array([.string("example.com")])]), in: vault.id,
             audit: instance.audit(.settingsWrite))
         return vault
     }
 
-    /// `{"url","vault","api_key","smtp":{"host","port","tls_port","username","password"}}`
+    /// `{"url","owner":{"email","password"},"vault","api_key","smtp":{"host","port","tls_port","username","password"}}`,
+    /// where `owner` and `smtp` may be missing.
     func json(url: String, smtp: SMTP?) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { writer in
             writer.member("url", url)
+            if let owner {
+                writer.name("owner")
+                writer.object { writer in
+                    writer.member("email", owner.email)
+                    writer.member("password", owner.password.reveal())
+                }
+            }
             writer.member("vault", vault)
             writer.member("api_key", key.reveal())
             if let smtp {
@@ -90,6 +116,7 @@ struct Card: Sendable {
               API      \(url)
               Key      \(key)
               Vault    \(vault), which may send from example.com
+              Owner    \(ownerText)
 
             """
         if let smtp {
@@ -123,21 +150,58 @@ struct Card: Sendable {
             Then read what became of it:
 
             curl -sS \(url)/v1/messages -H 'Authorization: Bearer \(key)'
-
+            \(signIn(url))
             The same is in \(path), and `postern message list` reads it there. Ctrl-C stops the server.
 
             """
     }
 }
 
-extension Instance {
-    /// Entries for what the program itself does on its own machine.
-    fileprivate func audit(_ action: Action) -> AuditMaker {
-        { [ids, clock] resource, before, after in
-            AuditEntry(
-                id: ids.next(), at: clock.now(), actor: Actor(id: "postern", label: "postern quickstart", door: "cli"),
-                action: action.rawValue, resource: resource, before: before, after: after)
+extension Card {
+    private var ownerText: String {
+        owner.map { "\($0.email)  \($0.password.reveal())" }
+            ?? "signs in with a password that was chosen since, which is not kept here (`postern recover` sets another)"
+    }
+
+    private func signIn(_ url: String) -> String {
+        guard let owner else { return "" }
+        return """
+
+            Sign in as the owner, who invites people:
+
+            curl -sS \(url)/auth/login -H 'Content-Type: application/json' \
+            -d '{"email":"\(owner.email)","password":"\(owner.password.reveal())"}'
+
+            """
+    }
+}
+
+extension Card.Owner {
+    /// - Returns: `nil` where the instance has an owner.
+    fileprivate static func make(_ instance: Instance) async throws -> (owner: Card.Owner, id: UserID)? {
+        let owner = Card.Owner(email: email, password: Secret(RandomToken.text(20)))
+        do {
+            let user = try await instance.accounts.makeFirstOwner(
+                email: owner.email, name: "Owner", password: owner.password, audit: instance.audit(.machine))
+            return (owner, user.id)
+        } catch let error as PosternError {
+            guard error.code == .conflict else { throw error }
+            return nil
         }
+    }
+
+    fileprivate static func kept(_ document: JSONObject?, _ instance: Instance) async -> Card.Owner? {
+        guard let email = document?["email"]?.stringValue,
+            let password = document?["password"]?.stringValue.map(Secret.init),
+            (try? await instance.accounts.check(email: email, password: password)) == true
+        else { return nil }
+        return Card.Owner(email: email, password: password)
+    }
+}
+
+extension Instance {
+    fileprivate func audit(_ action: Action) -> AuditMaker {
+        MachineAudit.entries(action, as: "postern quickstart", ids: ids, clock: clock)
     }
 
     fileprivate func works(key: Secret<String>) async -> Bool {

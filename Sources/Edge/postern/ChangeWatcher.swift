@@ -3,6 +3,7 @@
 import Gate
 import Logging
 import Outbox
+import People
 import SQL
 import ServiceLifecycle
 import Store
@@ -15,6 +16,7 @@ struct ChangeWatcher: Service {
 
     let database: any SQLDatabase
     let authenticator: Authenticator
+    let sessions: SessionKeeper
     let vaults: VaultDirectory
     let signal: OutboxSignal
     let logger: Logger
@@ -57,5 +59,6 @@ struct ChangeWatcher: Service {
     private func forget(before: [ChangeTopic: Int64]?, _ now: [ChangeTopic: Int64]) async throws {
         if before?[.vaults] != now[.vaults] { vaults.invalidateAll() }
         if before?[.callers] != now[.callers] { try await authenticator.forgetAll() }
+        if before?[.people] != now[.people] { try await sessions.forgetAll() }
     }
 }

@@ -1,6 +1,7 @@
 // The composition root: builds everything from the configuration and hands out the services in the order of dependence.
 // `serve`, `quickstart` and integration tests call it.
 
+import Audit
 import Delivery
 import Environment
 import FoundationEssentials
@@ -14,6 +15,7 @@ import Model
 import NIOCore
 import NIOPosix
 import Outbox
+import People
 import Policy
 import Prometheus
 import Rates
@@ -36,6 +38,7 @@ struct Instance: Sendable {
     let vaults: VaultDirectory
     let callers: CallerDirectory
     let authenticator: Authenticator
+    let people: HTTPAPI.PeopleServices
     let clock: SystemClock
     let ids: IdentifierGenerator
     let addresses = Addresses()
@@ -101,10 +104,14 @@ struct Instance: Sendable {
         // The lock on the data directory says that whoever held a lease before is gone. Others may work on a shared database:
         // there leases decide.
         if !database.isShared { try await outbox.releaseOthers() }
+        let instanceKey = try await InstanceKey.open(database: database, masterKey: masterKey.key, clock: clock)
         let authenticator = Authenticator(database: database, clock: clock)
         let callers = CallerDirectory(database: database, authenticator: authenticator, clock: clock, ids: ids)
         let limiter = RateLimiter(database: database, isShared: database.isShared, clock: clock, logger: logger)
+        let usage = UsageRecorder(database: database, clock: clock, logger: logger)
+        let calls = CallMeter(vaults: vaults, limiter: limiter, usage: usage)
         let runaway = RunawayGuard(database: database, clock: clock, hostname: hostname)
+        let gate = Gate(clock: clock, requiresSecondFactor: configuration.people.requiresSecondFactor)
         let signal = OutboxSignal { if database.isShared { database.announce(Announcement.outbox) } }
         // Mail is kept by the database: the disk under the data directory matters where that one is there as well.
         let disk = DiskSpace(
@@ -123,8 +130,15 @@ struct Instance: Sendable {
                     messageBytes: configuration.maxMessageBytes, recipients: configuration.maxRecipients),
                 hostname: hostname, lifetime: configuration.delivery.deadline,
                 isLiveSendEnabled: configuration.isLiveSendEnabled, missing: mailerQ.missing),
-            database: database, vaults: vaults, gate: Gate(), policy: .standard, limiter: limiter, runaway: runaway,
+            database: database, vaults: vaults, gate: gate, policy: .standard, limiter: limiter, runaway: runaway,
             disk: disk, signal: signal, clock: clock, ids: ids)
+        let people = try await PeopleWiring(
+            configuration, publicURL: Self.publicURL(configuration), database: database, vaults: vaults,
+            instanceKey: instanceKey, pipeline: pipeline, web: web, clock: clock, ids: ids, logger: logger)
+        let audit = AuditWiring(
+            configuration, database: database, vaults: vaults, instanceKey: instanceKey, owner: process.owner,
+            clock: clock,
+            ids: ids, logger: logger)
         let client = SMTPClientPool(
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
             configuration: Self.client(configuration.delivery), logger: logger)
@@ -149,36 +163,57 @@ struct Instance: Sendable {
             logger: logger)
         let alertDuty = StandingDuty(
             Duty("alerts", owner: process.owner, database: database, clock: clock), isSole: !database.isShared)
+        let purge = Purge(
+            database: database, vaults: vaults, interval: 5,
+            duty: Duty("purge", owner: process.owner, database: database, clock: clock), clock: clock, ids: ids,
+            logger: logger)
         let alerts = try AlertWiring(
             configuration, routes: routes, broker: broker, web: web, pipeline: pipeline, vaults: vaults,
-            instance: hostname
+            instance: hostname, disk: disk, diskPath: directory.path,
+            auditIsIntact: { [sealer = audit.sealer] in await sealer.isIntact() }
         ).monitor(database: database, duty: alertDuty, clock: clock, ids: ids, logger: logger)
 
         var services: [any Service] = [
             DatabaseService(database: database), process, SMTPClientService(pool: client),
             WebClientService(client: web),
-            UseRecorder(authenticator: authenticator, logger: logger), limiter, runaway,
+            UseRecorder(authenticator: authenticator, sessions: people.services.sessions, logger: logger), limiter,
+            runaway,
+            usage,
         ]
+        services += audit.services + people.background
         if let broker { services += broker.services }
-        services += [dispatcher, watchdog, retention, alertDuty, alerts]
+        services += [dispatcher, watchdog, retention, purge, alertDuty, alerts]
         if database.isShared {
             services.append(
                 ChangeWatcher(
-                    database: database, authenticator: authenticator, vaults: vaults, signal: signal, logger: logger))
+                    database: database, authenticator: authenticator, sessions: people.services.sessions,
+                    vaults: vaults,
+                    signal: signal, logger: logger))
         }
         if let certificate { services.append(certificate) }
         if configuration.isGatewayEnabled, configuration.isInboundSMTPEnabled {
-            let door = SMTPDoor(pipeline: pipeline, authenticator: authenticator, vaults: vaults, logger: logger)
+            let door = SMTPDoor(
+                pipeline: pipeline, authenticator: authenticator, vaults: vaults, gate: gate, refusals: audit.refusals,
+                logger: logger)
             services.append(Self.smtpDoors(configuration, door, certificate, hostname, addresses, logger))
         }
         let api = HTTPAPI(
             configuration: HTTPAPI.Configuration(
                 host: configuration.http.host, port: configuration.http.port,
                 publicURL: Self.publicURL(configuration), isGatewayEnabled: configuration.isGatewayEnabled,
-                idleTimeout: configuration.http.idleTimeout, connections: configuration.http.connections),
+                idleTimeout: configuration.http.idleTimeout, connections: configuration.http.connections,
+                trustedProxies: configuration.people.trustedProxies, people: people.configuration,
+                singleSignOn: configuration.openID?.name,
+                switches: HTTPAPI.Switches(
+                    version: Version.text, isShared: database.isShared,
+                    isGatewayEnabled: configuration.isGatewayEnabled,
+                    isInboundSMTPEnabled: configuration.isInboundSMTPEnabled,
+                    isLiveSendEnabled: configuration.isLiveSendEnabled,
+                    requiresSecondFactor: configuration.people.requiresSecondFactor)),
             services: HTTPAPI.Services(
-                pipeline: pipeline, database: database, vaults: vaults, callers: callers,
-                authenticator: authenticator, gate: Gate(), limiter: limiter,
+                pipeline: pipeline, database: database, vaults: vaults, calls: calls, callers: callers,
+                authenticator: authenticator, people: people.services, gate: gate, refusals: audit.refusals,
+                auditVerifier: audit.verifier, alerts: AlertWiring.defaults(configuration.alerts), limiter: limiter,
                 readiness: Readiness(database: database, outbox: outbox, disk: disk, broker: broker?.health),
                 signal: signal, clock: clock, ids: ids, metrics: { metrics.exposition() }, broker: broker?.health,
                 mailerq: mailerQ.proxy, preview: mailerQ.preview))
@@ -192,10 +227,13 @@ struct Instance: Sendable {
         self.vaults = vaults
         self.callers = callers
         self.authenticator = authenticator
+        self.people = people.services
         self.clock = clock
         self.ids = ids
         self.services = services
     }
+
+    var accounts: AccountKeeper { people.accounts }
 
     static func publicURL(_ configuration: InstanceConfiguration) -> String {
         configuration.http.publicURL ?? "http://\(configuration.http.host):\(configuration.http.port)"

@@ -21,14 +21,23 @@ struct Postern: AsyncParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "Running a server",
-                subcommands: [ServeCommand.self, QuickstartCommand.self, MigrateCommand.self, CheckCommand.self]),
+                subcommands: [
+                    ServeCommand.self, QuickstartCommand.self, SetupCommand.self, RecoverCommand.self,
+                    MigrateCommand.self, CheckCommand.self,
+                ]),
             CommandGroup(
                 name: "Talking to a running server",
                 subcommands: [
                     SendCommand.self, MessageCommand.self, KeyCommand.self, SMTPUserCommand.self, SettingsCommand.self,
-                    PoolCommand.self, SecretsWithMasterCommand.self, AuditCommand.self, QueueCommand.self,
-                    MailerQCommand.self,
-                    AlertCommand.self,
+                    PoolCommand.self, SecretsWithMasterCommand.self, AuditWithVerifyCommand.self, QueueCommand.self,
+                    MailerQCommand.self, AlertCommand.self,
+                ]),
+            CommandGroup(
+                name: "People, vaults and access",
+                subcommands: [
+                    LoginCommand.self, LogoutCommand.self, AccountCommand.self, UserCommand.self,
+                    InvitationCommand.self,
+                    MemberCommand.self, VaultCommand.self, PlanCommand.self, AccessCommand.self,
                 ]),
             CommandGroup(name: "Documentation", subcommands: [ReferenceCommand.self]),
         ]

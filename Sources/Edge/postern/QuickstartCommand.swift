@@ -16,8 +16,8 @@ struct QuickstartCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "quickstart", abstract: "Make and run a server on this machine, and print how to use it.",
         discussion: """
-            No flags, no DNS, no second server: makes the data directory, a vault "default", an API key, an SMTP user and a \
-            self-signed certificate, and starts in shadow mode, where mail is captured and not sent. A second start uses \
+            No flags, no DNS, no second server: makes the data directory, an owner, a vault "default", an API key, an SMTP \
+            user and a self-signed certificate, and starts in shadow mode, where mail is captured and not sent. A second start uses \
             all of it again. The card is also in <data>/quickstart.json, which only you can read.
 
             Example:  postern quickstart

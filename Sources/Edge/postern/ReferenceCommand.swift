@@ -6,20 +6,21 @@ import Model
 
 struct ReferenceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "reference", abstract: "Print a reference page: configuration, settings or errors.",
+        commandName: "reference", abstract: "Print a reference page: configuration, settings, errors or access.",
         discussion: "Example:  postern reference configuration > docs/configuration.md")
 
     enum Page: String, ExpressibleByArgument, CaseIterable {
-        case configuration, settings, errors
+        case configuration, settings, errors, access
     }
 
-    @Argument(help: "configuration, settings or errors.") var page: Page
+    @Argument(help: "configuration, settings, errors or access.") var page: Page
 
     func run() throws {
         switch page {
         case .configuration: print(Self.configurationPage, terminator: "")
         case .settings: print(Self.settingsPage, terminator: "")
         case .errors: print(Self.errorsPage, terminator: "")
+        case .access: print(Self.accessPage, terminator: "")
         }
     }
 

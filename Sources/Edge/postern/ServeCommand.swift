@@ -9,6 +9,7 @@ import Metrics
 import Model
 import Prometheus
 import ServiceLifecycle
+import Store
 import UnixSignals
 import Vaults
 
@@ -40,9 +41,9 @@ struct ServeCommand: AsyncParsableCommand {
             configuration, masterKey: key, directory: directory, certificate: certificate, metrics: metrics,
             logger: logger)
         Startup.lookAtDefaults(configuration, logger)
-        if try await instance.vaults.all().isEmpty {
-            logger.error(
-                "there is no vault yet, so nobody can sign in: run `postern quickstart` once with this configuration")
+        Startup.lookAtSignIn(configuration, logger)
+        if try await UserRepository(database: instance.database).count() == 0 {
+            logger.error("there are no people yet, so nobody can sign in: run `postern setup` with this configuration")
         }
         try await Startup.run(instance.services, logger)
         withExtendedLifetime(directory) {}
@@ -95,6 +96,18 @@ enum Startup {
         logger.warning(
             "the instance has no value for settings that mail needs; vaults without values of their own refuse it",
             metadata: ["unset": "\(missing.joined(separator: ", "))"])
+    }
+
+    /// HTTP has no TLS of its own, and people send passwords.
+    static func lookAtSignIn(_ configuration: InstanceConfiguration, _ logger: Logger) {
+        let host = configuration.http.host
+        let isLoopback = ["localhost", "::1"].contains(host) || host.hasPrefix("127.")
+        guard !isLoopback, configuration.http.publicURL?.hasPrefix("https://") != true else { return }
+        logger.warning(
+            """
+            others can reach HTTP in clear: put TLS in front, and set POSTERN_PUBLIC_URL to its https address, so that \
+            cookies are sent by TLS only
+            """, metadata: ["POSTERN_HTTP_HOST": "\(host)"])
     }
 
     static func metrics() -> PrometheusRegistry {

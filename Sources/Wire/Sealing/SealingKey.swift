@@ -40,6 +40,13 @@ package struct SealingKey: Sendable, CustomStringConvertible, CustomDebugStringC
         return Array(bytes)
     }
 
+    /// 32 bytes for one purpose (HKDF-SHA256, RFC 5869): what is known of one purpose's says nothing of another's.
+    package func derived(_ purpose: String) -> Secret<[UInt8]> {
+        let derived = HKDF<SHA256>.deriveKey(
+            inputKeyMaterial: key, info: Array("postern \(purpose)".utf8), outputByteCount: 32)
+        return Secret(derived.withUnsafeBytes { Array($0) })
+    }
+
     /// This key, sealed by another.
     package func wrapped(by master: SealingKey, context: String) throws(SealingError) -> [UInt8] {
         try master.seal(key.withUnsafeBytes { Array($0) }, context: context)

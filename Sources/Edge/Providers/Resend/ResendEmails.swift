@@ -70,7 +70,9 @@ enum ResendEmails {
             let event = MessageEvent(
                 id: services.pipeline.ids.next(), type: .cancelled, at: services.clock.now(),
                 detail: Foreign(detail.text))
-            let result = try await services.messages.cancel(message.id, in: caller.vault, event: event)
+            let result = try await services.messages.cancel(
+                message.id, in: caller.vault, event: event,
+                audit: services.audits(.messageCancel, by: caller, request))
             if let (after, moved) = result, moved || after.status == .cancelled { isStopped = true }
         }
         guard isStopped else {

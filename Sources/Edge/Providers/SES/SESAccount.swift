@@ -20,7 +20,8 @@ struct SESAccount: Sendable {
         let settings = try await services.vaults.snapshot(of: caller.vault).settings
         self.caller = caller
         self.settings = settings
-        let readsAll = caller.labelPrefix == nil && !caller.scopes.isDisjoint(with: Action.messageRead.scopes)
+        let readsAll =
+            caller.labelPrefix == nil && !caller.scopes.isDisjoint(with: Action.messageRead.rule.scopes ?? [])
         counted = readsAll ? nil : caller
         identities = SESIdentities(
             allowed: settings.value(Settings.allowedSenderDomains) ?? [], narrowedTo: caller.senderDomains)

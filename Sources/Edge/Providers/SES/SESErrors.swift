@@ -21,24 +21,34 @@ struct SESErrors {
         self =
             switch error.code {
             case .unauthorized: Self.unauthorized(error)
-            case .forbidden, .approvalRequired: Self(("AccessDenied", 403), ("AccessDeniedException", 403))
+            // Of these, what only people meet has no words in SES.
+            case .forbidden, .approvalRequired, .reauthenticationRequired, .csrfRefused, .signInRefused,
+                .featureNotInPlan:
+                Self(("AccessDenied", 403), ("AccessDeniedException", 403))
+            case .vaultSuspended, .vaultArchived:
+                Self(
+                    ("AccountSendingPausedException", 400), ("SendingPausedException", 400),
+                    words: "Email sending is disabled for your account.")
+            case .secondFactorRequired: Self.unauthorized(error)
             case .senderDomainNotAllowed: Self.rejected(words: "Email address is not verified.")
             case .malformedMessage, .messageTooLarge, .mailLoop, .repeatedMessage, .settingUnset, .noIPPool:
                 Self.rejected(words: nil)
-            case .validationFailed, .unsupportedFeature, .tooManyRecipients, .unsupportedMediaType:
+            case .validationFailed, .vaultRequired, .weakPassword, .unsupportedFeature, .tooManyRecipients,
+                .unsupportedMediaType:
                 Self(("InvalidParameterValue", 400), ("BadRequestException", 400))
             case .malformedJSON, .malformedForm: Self(("MalformedQueryString", 404), ("BadRequestException", 400))
-            case .rateLimited:
+            case .rateLimited, .tooManyAttempts:
                 Self(
                     ("Throttling", 400), ("TooManyRequestsException", 429), words: "Maximum sending rate exceeded.")
             // Sending the same again helps as little as it would for any other bad request.
-            case .burstExceeded: Self(("LimitExceeded", 400), ("LimitExceededException", 400))
-            case .conflict, .idempotencyConflict: Self(("InvalidParameterCombination", 400), ("ConflictException", 409))
-            case .notFound: Self(("UnknownOperationException", 404), ("NotFoundException", 404))
+            case .burstExceeded, .planLimitReached: Self(("LimitExceeded", 400), ("LimitExceededException", 400))
+            case .conflict, .idempotencyConflict, .lastOwner:
+                Self(("InvalidParameterCombination", 400), ("ConflictException", 409))
+            case .notFound, .invitationInvalid: Self(("UnknownOperationException", 404), ("NotFoundException", 404))
             case .methodNotAllowed: Self(("UnknownOperationException", 405), ("BadRequestException", 405))
             case .overloaded, .storageUnavailable:
                 Self(("ServiceUnavailable", 503), ("ServiceUnavailableException", 503))
-            case .mailerqUnauthorized, .mailerqUnavailable, .mailerqTimeout, .internalError:
+            case .signInUnavailable, .mailerqUnauthorized, .mailerqUnavailable, .mailerqTimeout, .internalError:
                 Self(("InternalFailure", 500), ("InternalServiceErrorException", 500))
             }
     }
