@@ -224,7 +224,7 @@ let package = Package(
         tests("SMTPServer", ["SMTP", nioCore, nioPosix, nioEmbedded, nioSSL, logging, lifecycleTestKit]),
         tests("SMTPClient", ["SMTP", nioCore, nioPosix, nioSSL, logging]),
         tests("Prometheus", [.product(name: "CoreMetrics", package: "swift-metrics")]),
-        tests("Commands", ["JSON", "Model", "Sealing", argumentParser, nioCore, nioHTTP1, nioPosix]),
+        tests("Commands", ["JSON", "Model", "Sealing", argumentParser, httpClient, nioCore, nioHTTP1, nioPosix]),
         .target(name: "TestSupport", dependencies: ["CPQ"], path: "Tests/TestSupport", swiftSettings: settings),
         .target(
             name: "CoreTestSupport",
@@ -267,21 +267,30 @@ let package = Package(
         tests(
             "Vaults",
             [
-                "CoreTestSupport", "Delivery", "JSON", "Model", "Rates", "SQL", "Sealing", "Store", "TestSupport",
+                "CoreTestSupport", "Delivery", "Gate", "JSON", "Model", "Rates", "SQL", "Sealing", "Store", "TestSupport",
                 logging,
                 lifecycleTestKit,
             ]),
+        .target(
+            name: "OpenIDTestSupport",
+            dependencies: [
+                "JSON", "OpenID", "Sealing", "WebClient", "WebTestSupport", crypto,
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+            ],
+            path: "Tests/OpenIDTestSupport",
+            swiftSettings: settings
+        ),
         tests(
             "OpenID",
             [
-                "JSON", "Sealing", "WebClient", "WebTestSupport", crypto,
+                "JSON", "OpenIDTestSupport", "Sealing", "WebClient", "WebTestSupport", crypto,
                 .product(name: "CryptoExtras", package: "swift-crypto"),
             ]),
         tests(
             "People",
             [
-                "CoreTestSupport", "Gate", "JSON", "MIME", "Model", "OpenID", "Outbox", "SQL", "Sealing", "Store",
-                "TestSupport", "Vaults", crypto, .product(name: "CryptoExtras", package: "swift-crypto"), jwtKit,
+                "CoreTestSupport", "Gate", "JSON", "MIME", "Model", "OpenID", "OpenIDTestSupport", "Outbox", "SQL",
+                "Sealing", "Store", "TestSupport", "Vaults", "WebClient", "WebTestSupport", crypto, .product(name: "CryptoExtras", package: "swift-crypto"), jwtKit,
                 logging,
                 lifecycle,
             ]),
@@ -289,7 +298,7 @@ let package = Package(
             "Audit",
             [
                 "CoreTestSupport", "JSON", "Model", "SQL", "Sealing", "Store", "TestSupport", "Vaults", logging,
-                lifecycleTestKit,
+                lifecycle, lifecycleTestKit,
             ]
         ),
         tests("Mapping", ["JSON", "MIME", "Model", "TestSupport"], hasFixtures: true),

@@ -34,11 +34,14 @@ def entries(caller: Api, **query: Any) -> list[dict[str, Any]]:
 
 
 def caused(postern: Postern, change: Callable[[], Any]) -> list[dict[str, Any]]:
-    """What a change wrote, in the order in which it was written; each entry checked for what all of them say."""
+    """What a change wrote, in the order in which it was written; each entry checked for what all of them say.
+
+    Refusals are written down a moment later, and stand in between.
+    """
     known = {row["id"] for row in entries(postern)}
     began = datetime.now(UTC) - timedelta(milliseconds=1)
     change()
-    fresh = [row for row in reversed(entries(postern)) if row["id"] not in known]
+    fresh = [row for row in reversed(entries(postern, outcome="done")) if row["id"] not in known]
     me = postern.call("GET", "/v1/me")
     for row in fresh:
         assert began <= datetime.fromisoformat(row["at"].replace("Z", "+00:00")) <= datetime.now(UTC)
@@ -168,9 +171,10 @@ def test_secrets_are_written_down_as_set_or_not(shadow: Postern) -> None:
 
 
 def test_what_the_program_itself_did_is_there_too(shadow: Postern) -> None:
-    """The vault's first settings, its first key and its first login."""
-    oldest = list(reversed(entries(shadow)))[:3]
-    assert {row["action"] for row in oldest} == {"settings.write", "key.write", "smtp_user.write"}
+    """The vault with its first member, its first settings, its first key and its first login."""
+    oldest = list(reversed(entries(shadow)))[:5]
+    made = {"vault.create", "member.write", "settings.write", "key.write", "smtp_user.write"}
+    assert {row["action"] for row in oldest} == made
     assert {row["door"] for row in oldest} == {"cli"} and {row["address"] for row in oldest} == {None}
 
 
@@ -205,8 +209,12 @@ def test_entries_are_found(shadow: Postern, cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"colour": "red"}, {"action": "everything"}, {"since": "yesterday"}, {"cursor": "x"}, {"limit": 0}]
-)
+    "query",
+    [
+        {"colour": "red"}, {"action": "everything"}, {"action": "everything."}, {"action": "."}, {"outcome": "maybe"},
+        {"since": "yesterday"}, {"cursor": "x"}, {"limit": 0},
+    ],
+)  # fmt: skip
 def test_a_question_that_makes_no_sense_is_refused(shadow: Postern, query: dict) -> None:
     shadow.problem("GET", "/v1/audit", 422, "validation_failed", params=query)
 
@@ -214,8 +222,14 @@ def test_a_question_that_makes_no_sense_is_refused(shadow: Postern, query: dict)
 def test_it_is_for_administrators_and_changes_for_nobody(shadow: Postern) -> None:
     for scopes in (["read"], ["send"], ["amqp", "mailerq"]):
         shadow.new_key(*scopes)[1].problem("GET", "/v1/audit", 403, "forbidden")
-    for method in ("POST", "PUT", "PATCH", "DELETE"):
-        shadow.problem(method, "/v1/audit", 405, "method_not_allowed")
+    owner = shadow.owner()
+    for path in ("", "/verify", "/export"):
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            shadow.problem(method, f"/v1/audit{path}", 405, "method_not_allowed")
+            owner.problem(method, f"/api/audit{path}", 405, "method_not_allowed")
+    row = entries(shadow, limit=1)[0]
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        assert shadow.api(method, f"/v1/audit/{row['id']}").status_code in (404, 405)
 
 
 def test_another_vault_sees_nothing_of_it(new_postern: Callable[..., Postern]) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from harness.api import describe
+from harness.fleet import Fleet
 from harness.mail import token as unique
 from harness.openid import (
     CLIENT_ID,
@@ -31,6 +32,7 @@ from harness.openid import (
 )
 from harness.people import PASSWORD, Browser, Person, forwarded, invite, join, new_address, new_email
 from harness.postern import Postern, run
+from harness.postgres import Database
 from harness.waiting import until
 
 GROUPS = "staff=member,admins=admin,ops=default:operator"
@@ -361,8 +363,8 @@ class TestBrowsers:
     @pytest.mark.parametrize(
         "path",
         [
-            "//evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example", "javascript:alert(1)", "evil",
-            "/\tevil", "/\r\nSet-Cookie: a=b", "///evil.example", "http:evil.example",
+            "//evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example", "javascript:alert(1)",
+            "evil", "/\tevil", "/\r\nSet-Cookie: a=b", "///evil.example", "http:evil.example",
         ],
     )  # fmt: skip
     def test_the_way_back_leads_to_our_own_pages_only(self, house: Postern, path: str) -> None:
@@ -397,6 +399,22 @@ class TestBrowsers:
         assert len(provider.requests) == before + 1
 
 
+def test_any_process_may_finish_what_another_began(tmp_path: Path, database: Database, provider: Provider) -> None:
+    public = "http://127.0.0.1:1"
+    environment = configuration(provider.issuer, POSTERN_OIDC_DEFAULT_ROLE="member", POSTERN_PUBLIC_URL=public)
+    with Fleet(tmp_path, database, 2, **environment) as fleet:
+        email = new_email()
+        provider.is_signed_in(unique(), email=email, email_verified=True)
+        # Cookies do not look at ports: it is one browser.
+        first, second = Browser(fleet[0].url, new_address()), Browser(fleet[1].url, new_address())
+        second._session.cookies = first._session.cookies
+        path = provider.sign_in(start(first)).removeprefix(public)
+        signed_in(second, second.api("GET", path, allow_redirects=False))
+        again = first.api("GET", path, allow_redirects=False)
+        assert "finished before" in refused(again, 403, "sign_in_refused")["detail"]
+        assert first.call("GET", "/auth/me")["user"]["email"] == email
+
+
 class TestPeople:
     def test_an_account_keeps_its_role_and_is_known_by_its_subject_ever_after(
         self, house: Postern, provider: Provider
@@ -419,7 +437,7 @@ class TestPeople:
         browser = new_browser(house)
         me = signed_in(browser, come_back(browser, provider.sign_in(start(browser))))
         owner = house.owner(new_address())
-        owner.call("PATCH", f"/api/users/{me['user']['id']}", json={"is_active": False})
+        owner.call("PATCH", f"/api/users/{me['user']['id']}", json={"state": "disabled"})
         assert not browser.is_signed_in
         answer = come_back(browser, provider.sign_in(start(browser)))
         assert "disabled" in refused(answer, 403, "sign_in_refused")["detail"]
@@ -524,8 +542,10 @@ class TestPrograms:
     @pytest.mark.parametrize(
         "redirect",
         [
-            "http://evil.example/", "http://localhost:7777/", "http://127.0.0.1/", "http://127.0.0.1:7777@evil.example/",
-            "http://127.0.0.1.evil.example:7777/", "https://127.0.0.1:7777/", "http://127.0.0.1:7777/?x=1",
+            "http://evil.example/", "http://localhost:7777/", "http://127.0.0.1/",
+            "http://127.0.0.1:7777@evil.example/",
+            "http://127.0.0.1.evil.example:7777/",
+            "https://127.0.0.1:7777/", "http://127.0.0.1:7777/?x=1",
             "http://0.0.0.0:7777/", "app://callback", "//127.0.0.1:7777/",
         ],
     )  # fmt: skip
@@ -564,7 +584,8 @@ class TestConfiguration:
         )
         said = ended.stdout + ended.stderr
         assert ended.returncode != 0
-        for words in ("https://", "_CLIENT_ID is unset", "are both set", "viewer, member", "chief", "no group", "has no ="):
+        missing, wrong = ("_CLIENT_ID is unset", "no group", "has no ="), ("https://", "viewer, member", "chief")
+        for words in (*missing, *wrong, "are both set"):
             assert words in said, said
 
     def test_without_a_provider_there_is_no_way(self, shadow: Postern) -> None:

@@ -457,6 +457,21 @@ def test_an_address_waits_after_too_many_attempts(house: Postern, owner: Person)
     assert all(sign_in(house, person.email, PASSWORD).status_code == 200 for person in people), "others come in"
 
 
+def test_only_our_own_proxy_says_where_a_request_comes_from(house: Postern, owner: Person, shadow: Postern) -> None:
+    """Shown by keys that are held to addresses."""
+    address = new_address()
+    narrow = {"label": "narrow", "scopes": ["read"], "allowed_ips": [address]}
+    key = house.as_key(owner.within("default").call("POST", "/v1/keys", expect=201, json=narrow)["key"])
+    codes = {
+        chain: key.api("GET", "/v1/me", headers=forwarded(chain)).status_code
+        for chain in (address, f"1.2.3.4, {address}", f"{address}, 127.0.0.1", f"{address}, 1.2.3.4", "1.2.3.4", "")
+    }
+    assert list(codes.values()) == [200, 200, 200, 401, 401, 401], codes
+    # Where nobody is trusted, the socket alone says it.
+    made = shadow.call("POST", "/v1/keys", expect=201, json=narrow)
+    assert shadow.as_key(made["key"]).api("GET", "/v1/me", headers=forwarded(address)).status_code == 401
+
+
 def test_guessing_is_no_easier_behind_the_sign_in(house: Postern, person: Person) -> None:
     """The present password, the code and showing again who one is count as attempts too."""
     tries: list[tuple[str, dict]] = [
@@ -545,8 +560,8 @@ def test_an_instance_may_insist_on_a_second_factor(new_postern: Callable[..., Po
     postern = new_postern(POSTERN_REQUIRE_SECOND_FACTOR="true")
     postern.start()
     owner = postern.owner()
-    assert owner.api("GET", "/api/users").json()["code"] == "second_factor_required"
-    assert owner.within("default").api("GET", "/v1/keys").json()["code"] == "second_factor_required"
+    for session, path in ((owner, "/api/users"), (owner.within("default"), "/v1/keys")):
+        assert "second factor" in session.problem("GET", path, 403, "forbidden")["detail"]
     assert owner.call("GET", "/auth/me")["user"]["second_factor"] is False
     app, _ = add_second_factor(owner)
     again = owner.again(totp=app.code())

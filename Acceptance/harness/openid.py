@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -278,8 +279,10 @@ class Provider:
         handler.send_response(status)
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
+        # Who is told of too large an answer may hang up before it is there.
+        with contextlib.suppress(ConnectionError):
+            handler.end_headers()
+            handler.wfile.write(body)
 
 
 # Browsers on their way

@@ -217,6 +217,44 @@ struct LoginTests {
         }
     }
 
+    @Test("a wrong password is not tried a second time with another token", arguments: [true, false])
+    func wrongPassword(isAlive: Bool) async throws {
+        try await TemporaryDirectory.with { home in
+            let rotation = Rotation(number: isAlive ? 1 : 2)
+            try await FakeServer.with({ request in
+                request.line == "POST /auth/password" && request.headers["authorization"] == ["Bearer at_1"]
+                    ? .json(#"{"status":401,"code":"unauthorized","detail":"wrong"}"#, status: 401)
+                    : rotation.answer(request)
+            }) { server in
+                try Self.keep([server.url], in: home)
+                let desk = Desk.home(home, answers: ["old", "new", "new"])
+                let result = await run(["account", "password"], server: server, desk: desk)
+                #expect(result.code == 1)
+                #expect(
+                    server.requests.map(\.line)
+                        == ["POST /auth/password", "GET /auth/me"] + (isAlive ? [] : ["POST /auth/refresh"]))
+                let left = try kept(home)[server.url]
+                #expect((left != nil) == isAlive)
+                #expect(!result.notes.contains("hint"))
+            }
+        }
+    }
+
+    @Test("who shows nothing is told how to, and who shows something wrong is not")
+    func hint() async throws {
+        try await FakeServer.with(.json(#"{"status":401,"code":"unauthorized"}"#, status: 401)) { server in
+            for arguments in [["key", "list"], ["account", "show"]] {
+                #expect(await run(arguments, server: server).notes.contains("hint: sign in with `postern login`"))
+                let wrong = await run(arguments + ["--token", "t"], server: server)
+                #expect(!wrong.notes.contains("hint"))
+            }
+            let login = await run(
+                ["login", "--email", "a@x", "--password-file", "-"], server: server, input: "pw",
+                desk: Desk(environment: ["HOME": "/nonexistent"]))
+            #expect(login.code == 1 && !login.notes.contains("hint"))
+        }
+    }
+
     @Test("a session that has ended is forgotten, and said so")
     func ended() async throws {
         try await TemporaryDirectory.with { home in

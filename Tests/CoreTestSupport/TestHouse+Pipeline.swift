@@ -9,6 +9,7 @@ import Policy
 import Rates
 import Runaway
 package import SQL
+import Vaults
 
 extension TestHouse {
     package func pipeline(
@@ -27,6 +28,7 @@ extension TestHouse {
             limiter: RateLimiter(
                 database: database, isShared: database.isShared, clock: clock, logger: Logger(label: "tests")),
             runaway: RunawayGuard(database: database, clock: clock, hostname: "mail.example.org"),
+            usage: UsageRecorder(database: database, clock: clock, logger: Logger(label: "tests")),
             disk: DiskSpace(path: "/tmp", minimum: minimumDisk, clock: clock), signal: signal, clock: clock, ids: ids)
     }
 }

@@ -313,7 +313,8 @@ struct GateTests {
     func freshness(_ action: Action) {
         let vault: VaultID = ids.next()
         let dangerous: [Action] = [
-            .memberWrite, .userWrite, .userDelete, .vaultArchive, .vaultDelete, .planWrite, .accountSecure,
+            .memberWrite, .userWrite, .userDelete, .invitationWrite, .vaultArchive, .vaultDelete, .vaultPlan,
+            .planWrite, .accountSecure,
         ]
         for age in [899.0, 900, 900.5, 100_000] {
             let person = Principal.person(person(.owner, [vault: .owner], age: age))

@@ -7,6 +7,7 @@ import JSON
 import Model
 import People
 import SQL
+import Sealing
 import Store
 import Testing
 
@@ -130,25 +131,36 @@ struct UserControllerTests {
         }
     }
 
-    @Test("a dangerous act wants a sign-in that is not old")
+    @Test("a dangerous act wants a sign-in that is not old, and what looks only does not")
     func freshness() async throws {
         try await withDoor { door in
-            let (_, token) = try await door.signIn(.owner, in: [:])
+            let (owner, _) = try await door.signIn(.owner, in: [:])
             let (member, _) = try await door.signIn(.member, in: [:])
-            door.house.clock.advance(seconds: 890)
-            let early = try await door.call(
-                .patch, "/api/users/\(member.id.text)", authorization: .field("Bearer \(token)"), #"{"name":"Mia"}"#)
-            #expect(early.status == 200)
-            door.house.clock.advance(seconds: 11)
-            for (method, path) in [
-                (HTTPRequest.Method.delete, "/api/users/\(member.id.text)"),
-                (.put, "/api/vaults/default/members/\(member.id.text)"),
-            ] {
-                let late = try await door.call(method, path, authorization: .field("Bearer \(token)"), "{}")
-                #expect(
-                    [401, 403].contains(late.status)
-                        && ["reauthentication_required", "unauthorized"].contains(late.code))
+            let user = try #require(try await UserRepository(database: door.house.database).find(owner.id))
+            let session = try await door.people.signIn.begin(
+                user, method: .secondFactor, visit: Visit(), detail: nil)
+            func call(_ method: HTTPRequest.Method, _ path: String, _ body: String = "") async throws -> Answer {
+                try await door.call(
+                    method, path, authorization: .none,
+                    headers: [
+                        .cookie: "\(SessionCookies.session)=\(session.cookie.reveal())",
+                        .csrfToken: SessionCookies.csrf(for: session.cookie),
+                    ], body)
             }
+            let path = "/api/users/\(member.id.text)"
+            door.house.clock.advance(seconds: 900)
+            #expect(try await call(.patch, path, #"{"name":"Mia"}"#).status == 200)
+            door.house.clock.advance(seconds: 1)
+            for (method, path, body) in [
+                (HTTPRequest.Method.patch, path, #"{"name":"Moe"}"#), (.delete, path, ""),
+                (.post, "\(path)/reset-password", ""), (.delete, "\(path)/sessions", ""),
+                (.post, "/api/users", #"{"email":"x@example.org","name":"x"}"#),
+                (.put, "/api/vaults/default/members/\(member.id.text)", #"{"role":"viewer"}"#),
+            ] {
+                let late = try await call(method, path, body)
+                #expect(late.status == 403 && late.code == "reauthentication_required", "\(method) \(path)")
+            }
+            #expect(try await call(.get, path).string("name") == "Mia")
         }
     }
 

@@ -4,9 +4,11 @@ import CoreTestSupport
 import HTTPTypes
 import JSON
 import Model
+import Outbox
 import SQL
 import Store
 import Testing
+import Vaults
 
 @testable import HTTPAPI
 
@@ -44,7 +46,7 @@ struct VaultControllerTests {
             let (admin, token) = try await door.signIn(.admin, in: [:])
             let call = Desk(door: door, token: token)
             let made = try await call(.post, "/api/vaults", #"{"slug":"shop","name":"The shop","plan":"team"}"#)
-            #expect(try made.status == 201 && made.object["role"] == .null && made.string("plan") == "team")
+            #expect(try made.status == 201 && made.string("role") == "owner" && made.string("plan") == "team")
             let id = try #require(VaultID(try made.string("id")))
             let member = try await MembershipRepository(database: door.house.database).find(admin.id, in: id)
             #expect(member?.membership.role == .owner)
@@ -73,6 +75,34 @@ struct VaultControllerTests {
                 #expect(try await slugs(caller(.get, "/api/vaults")) == ["default"])
             }
             #expect(try await owner(.delete, "/api/vaults/default", #"{"confirm":"default"}"#).status == 409)
+        }
+    }
+
+    @Test("whoever made a vault is in it with the next request, and out of it when it is deleted")
+    func atOnce() async throws {
+        try await withDoor { door in
+            let owner = try await desk(door, .owner, in: [door.house.vault.id: .owner])
+            #expect(try await owner(.get, "/v1/settings").status == 200)
+            #expect(try await owner(.post, "/api/vaults", #"{"slug":"shop"}"#).status == 201)
+            #expect(try await owner(.get, "/v1/settings").code == "vault_required", "of two vaults one has to be named")
+            let inside = try await door.call(
+                .get, "/v1/usage", authorization: .field("Bearer \(owner.token)"), headers: [.vault: "shop"])
+            #expect(inside.status == 200)
+            #expect(try await owner(.delete, "/api/vaults/shop", #"{"confirm":"shop"}"#).status == 202)
+            let gone = try await door.call(
+                .get, "/v1/usage", authorization: .field("Bearer \(owner.token)"), headers: [.vault: "shop"])
+            #expect(gone.status == 404)
+            #expect(try await owner(.get, "/v1/settings").status == 200)
+        }
+    }
+
+    @Test("a resumption wakes the dispatcher", .timeLimit(.minutes(1)))
+    func wakes() async throws {
+        try await withDoor { door in
+            let admin = try await desk(door, .admin)
+            _ = try await admin(.post, "/api/vaults/default/suspend", #"{"reason":"x"}"#)
+            #expect(try await admin(.post, "/api/vaults/default/resume").status == 200)
+            for await _ in door.signal.signals { break }
         }
     }
 

@@ -14,7 +14,7 @@ import Vaults
 @Suite("Access tokens")
 struct AccessTokenTests {
     private struct Claims: JWTPayload {
-        var iss: String? = "https://mail.example.com"
+        var iss: String? = "postern"
         var aud: AudienceClaim? = "postern"
         var sub: String?
         var sid: String?
@@ -124,7 +124,7 @@ struct AccessTokenTests {
             let changes: [(inout Claims) -> Void] = [
                 { $0.aud = "mailer" }, { $0.aud = AudienceClaim(value: ["postern", "mailer"]) }, { $0.aud = nil },
                 { $0.iss = "https://evil.example" },
-                { $0.iss = "https://mail.example.com/" }, { $0.iss = nil }, { $0.sub = nil }, { $0.sid = nil },
+                { $0.iss = "https://mail.example.com" }, { $0.iss = nil }, { $0.sub = nil }, { $0.sid = nil },
                 { $0.exp = nil },
             ]
             for change in changes {

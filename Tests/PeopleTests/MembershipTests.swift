@@ -88,14 +88,18 @@ struct MembershipTests {
         }
     }
 
-    @Test("of two owners of a vault who leave at the same moment one stays", arguments: TestEngine.all)
-    func twoAtOnce(_ engine: TestEngine) async throws {
+    @Test(
+        "of two owners of a vault who leave at the same moment, or throw each other out, one stays",
+        arguments: TestEngine.all, [true, false])
+    func twoAtOnce(_ engine: TestEngine, _ isLeaving: Bool) async throws {
         try await withMembers(engine) { people in
             let first = try await people.person("kim", .member, in: [people.vault: .owner])
             let second = try await people.person("kai", .member, in: [people.vault: .owner])
             let refusals = try await withThrowingTaskGroup(of: ErrorCode?.self) { group in
                 for (one, other) in [(first, second), (second, first)] {
-                    group.addTask { try await refusal { try await people.removeMember(other, by: one) } }
+                    group.addTask {
+                        try await refusal { try await people.removeMember(isLeaving ? one : other, by: one) }
+                    }
                 }
                 return try await group.reduce(into: [ErrorCode?]()) { $0.append($1) }
             }

@@ -131,6 +131,30 @@ struct RefreshTests {
         }
     }
 
+    @Test("where cookies last longer than refresh tokens, both have their own end", arguments: TestEngine.all)
+    func shorterThanCookies(engine: TestEngine) async throws {
+        let day = 86_400
+        try await withPeople(
+            engine,
+            { ($0.refreshLifetime, $0.sessionLifetime, $0.sessionIdle) = (2 * day, 90 * day, 30 * day) }
+        ) { house in
+            try await house.add()
+            var current = try await house.signIn()
+            house.clock.advance(seconds: Double(day))
+            current = try await house.sessions.reauthenticate(
+                current.person, password: PeopleHouse.password, code: nil, visit: PeopleHouse.visit)
+            current = try await house.sessions.refresh(current.refreshToken, visit: PeopleHouse.visit)
+            house.clock.advance(seconds: Double(day))
+            #expect(try await code(house, current.refreshToken) == .unauthorized)
+            for _ in 0..<4 {
+                house.clock.advance(seconds: Double(20 * day))
+                _ = try await house.person(current)
+            }
+            house.clock.advance(seconds: Double(8 * day))
+            #expect(try await refusal { _ = try await house.person(current) } == .unauthorized)
+        }
+    }
+
     @Test("what is no refresh token costs no write")
     func garbage() async throws {
         try await withDatabase { database in

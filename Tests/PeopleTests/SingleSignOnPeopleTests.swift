@@ -70,6 +70,18 @@ struct SingleSignOnPeopleTests {
         }
     }
 
+    @Test("an address that only looks the same in lower case is another one's")
+    func lookalikes() async throws {
+        try await House.with({ $0.defaultRole = .member }) { house in
+            try await house.people.add("kim@example.com", name: "Kim", role: .owner)
+            // U+212A, the sign of the Kelvin, is a k in lower case.
+            for email in [#""\u212aim@example.com""#, #""kim@example.com\u0000""#, #""k\u0131m@example.com""#] {
+                #expect(try await house.signIn(["email": email]).refusal?.code == .signInRefused)
+            }
+            #expect(try await house.people.database.count("user_identities") == 0)
+        }
+    }
+
     @Test("an address that passed to another person does not bring the account along")
     func recycled() async throws {
         try await House.with { house in

@@ -1,5 +1,6 @@
 // What the SMTP door says to a client: the pipeline's answers as replies, and what it judges before there is a message.
 
+import Audit
 import CoreTestSupport
 import Gate
 import JSON
@@ -154,9 +155,12 @@ private struct OpenSMTPDoor {
 
     init(_ house: TestHouse) async throws {
         self.house = house
+        let logger = Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() }
         door = SMTPDoor(
             pipeline: house.pipeline(), authenticator: house.authenticator, vaults: house.vaults,
-            logger: Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() })
+            gate: Gate(clock: house.clock),
+            refusals: RefusalRecorder(database: house.database, ids: house.ids, clock: house.clock, logger: logger),
+            logger: logger)
         let made = try await house.callers.addUser(username: "printer", label: "printer", in: house.vault.id)
         (user, password) = (made.user, made.password.reveal())
     }

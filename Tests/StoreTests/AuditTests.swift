@@ -165,29 +165,4 @@ struct AuditTests {
                 }, audit: house.audit(as: "settings.write"))
         }
     }
-
-    @Test("a page is read along the index of the vault's ids")
-    func plans() async throws {
-        try await withHouse(.sqlite) { house in
-            let recorder = StatementRecorder(house.database)
-            for full in [false, true] {
-                var query = AuditQuery()
-                if full {
-                    (query.actor, query.action, query.resource) = ("a", "b", "c")
-                    (query.since, query.until) = (house.clock.now(), house.clock.now())
-                    query.before = house.ids.next()
-                }
-                _ = try await AuditRepository(database: recorder).list(query, in: house.vault.id)
-            }
-            let statements = recorder.take()
-            #expect(statements.count == 2)
-            for statement in statements {
-                let explained: SQLStatement = "EXPLAIN QUERY PLAN \(statement)"
-                let plan = try await house.database.read { connection in
-                    try connection.rows(explained).map { try $0.text(3) }.joined(separator: "; ")
-                }
-                #expect(plan.contains("audit_records_vault") && !plan.contains("TEMP B-TREE"), "\(plan)")
-            }
-        }
-    }
 }

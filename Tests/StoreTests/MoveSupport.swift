@@ -116,7 +116,55 @@ func makeInstance(_ database: any SQLDatabase, messages: Int = 7) async throws -
         VALUES (\(vault), 'key_1', 'l', 'mail_loop', 3, 'd', 1, 2)
         """,
     ]
-    try await database.write { connection in for statement in statements { try connection.execute(statement) } }
+    let people: [SQLStatement] = [
+        """
+        INSERT INTO users (id, email, email_key, name, role, is_active, password_hash, totp_secret, totp_step, created_at,
+            updated_at)
+        VALUES ('usr_1', 'Ann@example.com', 'ann@example.com', 'Ann ä', 'owner', 1, 'h', \([UInt8]([0, 255])), 9, 1, 2),
+            ('usr_2', 'bob@example.com', 'bob@example.com', '', 'viewer', 0, NULL, NULL, NULL, 1, 2)
+        """,
+        "INSERT INTO recovery_codes (user_id, digest, used_at) VALUES ('usr_1', \([UInt8]([4])), NULL)",
+        """
+        INSERT INTO user_identities (issuer, subject, user_id, created_at) VALUES ('https://id.example', 's', 'usr_2', 1)
+        """,
+        """
+        INSERT INTO memberships (vault_id, user_id, role, source, created_at, updated_at)
+        VALUES (\(vault), 'usr_1', 'owner', 'people', 1, 2), (\(vault), 'usr_2', 'viewer', 'groups', 1, 2)
+        """,
+        """
+        INSERT INTO sessions (id, user_id, digest, method, created_at, authenticated_at, last_used_at, expires_at)
+        VALUES ('ses_1', 'usr_1', \([UInt8]([5])), 'second_factor', 1, 2, 3, \(Int64.max))
+        """,
+        """
+        INSERT INTO refresh_tokens (digest, session_id, created_at, expires_at, used_at)
+        VALUES (\([UInt8]([6])), 'ses_1', 1, 2, NULL)
+        """,
+        """
+        INSERT INTO one_time_tokens (digest, purpose, user_id, detail, created_at, expires_at)
+        VALUES (\([UInt8]([7])), 'password', 'usr_1', '{"a":1}', 1, 2)
+        """,
+        """
+        INSERT INTO invitations (id, digest, email, email_key, role, grants, invited_by, vault_id, created_at, expires_at)
+        VALUES ('inv_1', \([UInt8]([8])), 'c@example.com', 'c@example.com', 'member', '[]', 'usr_1', \(vault), 1, 2)
+        """,
+        "INSERT INTO barred_people (digest, person, created_at) VALUES (\([UInt8]([9])), \([UInt8]([1])), 1)",
+        "INSERT INTO sign_in_attempts (subject, failures, window_at) VALUES ('account:x@example.com', 3, 4)",
+        "INSERT INTO plans (name, definition, updated_at) VALUES ('free', '{}', 1)",
+        """
+        INSERT INTO vault_usage (vault_id, metric, period, value, updated_at)
+        VALUES (\(vault), 'messages', '2026-11', \(Int64.max), 1)
+        """,
+        "INSERT INTO instance_keys (name, wrapped, created_at) VALUES ('data', \([UInt8](0...31)), 1)",
+        """
+        INSERT INTO audit_seals (chain, sequence, kind, digest, at, seal)
+        VALUES (\(vault), 1, 'head', \([UInt8]([1])), 2, \([UInt8]([3])))
+        """,
+        """
+        INSERT INTO alert_rules (id, vault_id, condition, definition, is_enabled, created_at, updated_at)
+        VALUES ('rul_1', NULL, 'bounce_rate', '{}', 1, 1, 2), ('rul_2', \(vault), 'bounce_rate', '{}', 0, 1, 2)
+        """,
+    ]
+    try await database.write { connection in for statement in statements + people { try connection.execute(statement) } }
     return house
 }
 

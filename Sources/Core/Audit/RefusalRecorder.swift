@@ -182,8 +182,10 @@ package final class RefusalRecorder: Service {
     }
 
     private func entry(_ key: Key, _ tally: Tally) -> AuditEntry {
+        let now = clock.now()
         var after: JSONObject?
-        if tally.count > 1 {
+        // The record is of now, like its id, which filters by time go by; what it is of may be a while ago.
+        if tally.count > 1 || tally.lastAt.adding(seconds: 2 * limits.interval) < now {
             var object = JSONObject([
                 "count": .integer(Int64(tally.count)), "since": .string(tally.firstAt.description),
                 "until": .string(tally.lastAt.description),
@@ -192,7 +194,7 @@ package final class RefusalRecorder: Service {
             after = object
         }
         return AuditEntry(
-            id: ids.next(), at: tally.lastAt, actor: tally.actor, action: key.action.rawValue, resource: tally.resource,
+            id: ids.next(), at: now, actor: tally.actor, action: key.action.rawValue, resource: tally.resource,
             after: after.map(JSONValue.object), outcome: .refused, reason: tally.reason)
     }
 

@@ -44,13 +44,15 @@ struct Reach {
         isLogin = true
     }
 
-    /// What the keys that a person issues may do at most: an operator's cannot do what takes an owner.
+    /// What the keys that a person issues may do at most: they open nothing that takes a higher role than the person's. Sending,
+    /// which is for no person, an operator's keys may do (seed 000 §08).
     init(_ role: VaultRole) {
-        switch role {
-        case .viewer: scopes = []
-        case .operator: scopes = [.send, .mailerq, .amqp, .read]
-        case .owner: scopes = .all
-        }
+        scopes = role < .operator
+            ? []
+            : Scopes.each.reduce(into: []) { scopes, scope in
+                let opens = Action.allCases.filter { $0.rule.scopes?.contains(scope) ?? false }
+                if opens.allSatisfy({ $0.rule.member.map { $0 <= role } ?? true }) { scopes.insert(scope) }
+            }
         isReadOnly = role == .viewer
         limits = []
     }

@@ -130,12 +130,12 @@ extension Action {
         case .userWrite: .changing(nil, nil, instance: .admin, fresh: true)
         case .userDelete: .changing(nil, nil, instance: .admin, fresh: true)
         case .invitationRead: .reading(nil, .owner, instance: .admin)
-        case .invitationWrite: .changing(nil, .owner, steward: .owner, instance: .admin)
+        case .invitationWrite: .changing(nil, .owner, steward: .owner, instance: .admin, fresh: true)
         case .vaultCreate: .changing(nil, nil, instance: .admin)
         case .vaultSuspend: .changing(nil, nil, steward: .admin)
         case .vaultArchive: .changing(nil, nil, steward: .admin, fresh: true).evenArchived
         case .vaultDelete: .changing(nil, nil, steward: .owner, fresh: true).evenArchived
-        case .vaultPlan: .changing(nil, nil, steward: .owner).evenArchived
+        case .vaultPlan: .changing(nil, nil, steward: .owner, fresh: true).evenArchived
         case .planRead: .reading(nil, nil, instance: .admin)
         case .planWrite: .changing(nil, nil, instance: .owner, fresh: true)
 

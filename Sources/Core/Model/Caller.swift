@@ -19,6 +19,9 @@ package struct Caller: Hashable, Sendable {
         }
     }
 
+    /// The label of letters to people.
+    package static let peopleLabel = "postern-people"
+
     package let vault: VaultID
     package let identity: Identity
     /// The key's label, the SMTP user's name or the person's address: what the log shows.

@@ -22,6 +22,11 @@ package struct Message: Sendable {
     package let createdAt: Timestamp
     package let updatedAt: Timestamp
 
+    /// Whether its body is nobody's to read here but the recipient's: letters to people hold links that open accounts.
+    package var isConfidential: Bool {
+        callerID == Caller.Identity.system.id && callerLabel == Caller.peopleLabel
+    }
+
     package init(
         id: MessageID, correlation: CorrelationID, vault: VaultID, callerID: String, callerLabel: String, door: Door,
         sender: String, recipient: String, subject: Foreign<String>?, status: MessageStatus, route: RouteName,

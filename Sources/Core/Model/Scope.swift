@@ -15,6 +15,8 @@ package struct Scopes: OptionSet, Hashable, Sendable {
         ("send", .send), ("mailerq", .mailerq), ("amqp", .amqp), ("read", .read), ("admin", .admin),
     ]
 
+    package static var each: [Scopes] { names.map(\.scope) }
+
     package static var allNames: [String] { names.map(\.name) }
 
     package init?(name: String) {

@@ -5,17 +5,22 @@ import MIME
 import Mapping
 import Model
 import Store
+import Vaults
 
 extension SendPipeline {
     func commit(
         _ messages: [MappedMessage],
         _ caller: Caller,
+        _ vault: VaultDirectory.Snapshot,
         _ door: Door,
         _ route: RouteName,
         _ idempotency: IdempotencyKey?,
         at now: Timestamp
     ) async throws -> Receipt {
         let acceptances = messages.map { acceptance(of: $0, caller, door, route, at: now) }
+        let bytes = acceptances.reduce(0) { $0 + $1.payload.count }
+        try await usage.checkRoom(
+            adding: bytes, in: caller.vault, limits: vault.limits, plan: vault.standing.plan)
         let receipt = Receipt(
             entries: acceptances.flatMap { acceptance in
                 acceptance.entries.map { entry in
@@ -32,6 +37,7 @@ extension SendPipeline {
                     expiresAt: now.adding(seconds: configuration.idempotencyLifetime))
             })
         if let earlier = try Self.receipt(of: outcome) { return earlier }
+        usage.note(caller.vault, messages: receipt.entries.count, bytes: bytes)
         signal.announce()
         return receipt
     }

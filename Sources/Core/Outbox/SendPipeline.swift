@@ -47,6 +47,7 @@ package final class SendPipeline: Sendable {
     let policy: Policy
     let limiter: RateLimiter
     let runaway: RunawayGuard
+    let usage: UsageRecorder
     let disk: DiskSpace
     let signal: OutboxSignal
     let clock: any WallClock
@@ -60,6 +61,7 @@ package final class SendPipeline: Sendable {
         policy: Policy,
         limiter: RateLimiter,
         runaway: RunawayGuard,
+        usage: UsageRecorder,
         disk: DiskSpace,
         signal: OutboxSignal,
         clock: any WallClock,
@@ -72,6 +74,7 @@ package final class SendPipeline: Sendable {
         self.policy = policy
         self.limiter = limiter
         self.runaway = runaway
+        self.usage = usage
         self.disk = disk
         self.signal = signal
         self.clock = clock
@@ -126,7 +129,7 @@ package final class SendPipeline: Sendable {
             let route = try self.route(vault.settings)
             try authorize(caller, route, vault.standing)
             return try await withinRates(messages, caller, vault) { [self] in
-                try await commit(messages, caller, door, route, idempotency, at: now)
+                try await commit(messages, caller, vault, door, route, idempotency, at: now)
             }
         } catch {
             throw PosternError(describing: error)

@@ -12,6 +12,8 @@ struct AccessToken: Sendable {
     /// Seconds that the clocks of two processes may be apart.
     private static let leeway = 30.0
     static let audience = "postern"
+    /// The same for every process, whatever address people know it by: the key says which instance it was.
+    static let issuer = "postern"
 
     struct Claims: JWTPayload {
         let iss: IssuerClaim

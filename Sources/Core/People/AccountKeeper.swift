@@ -52,7 +52,7 @@ package final class AccountKeeper: Sendable {
 
     /// Sets a new password. All other sessions of the person end; this one goes on.
     /// - Parameter current: the password until now; counted as an attempt like a sign-in. Who has none yet gives none.
-    /// - Throws: `unauthorized`, `too_many_attempts`, `weak_password`.
+    /// - Throws: `unauthorized`, `too_many_attempts`, `weak_password`; `reauthentication_required` for a first password.
     package func changePassword(
         _ person: Person,
         current: Secret<String>?,
@@ -110,7 +110,12 @@ package final class AccountKeeper: Sendable {
         return words
     }
 
+    /// There is no password to ask for, so the sign-in has to be fresh: else a stolen session would make itself a way in that
+    /// outlasts it.
     private func setFirstPassword(_ person: Person, _ new: Secret<String>, _ visit: Visit) async throws {
+        guard person.authenticatedAt.adding(seconds: Gate.freshness) >= clock.now() else {
+            throw PosternError(.reauthenticationRequired, "a first password wants a fresh sign-in")
+        }
         let hash = try await hash(new, for: person.email, name: person.name)
         try await store(hash, for: person, change: "first_password", visit: visit, settling: nil) { now in
             guard now.passwordHash == nil, now.user.isActive else {

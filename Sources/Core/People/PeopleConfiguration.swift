@@ -3,7 +3,7 @@
 package struct PeopleConfiguration: Sendable {
     /// Seconds of an access token.
     package var accessLifetime = 900
-    /// Seconds after the sign-in at which a session ends whatever is done with it, and with it its refresh tokens.
+    /// Seconds after the sign-in for which refresh tokens are good, each for the next.
     package var refreshLifetime = 30 * 86_400
     /// Seconds without a request after which a cookie is good for nothing.
     package var sessionIdle = 12 * 3600

@@ -39,7 +39,7 @@ package struct PipelinePeopleMail: PeopleMail {
                 .settingUnset, "there is no vault \(vault), which POSTERN_PEOPLE_MAIL_VAULT names")
         }
         let caller = Caller(
-            vault: vault.id, identity: .system, label: "postern-people", scopes: [.send, .amqp, .mailerq])
+            vault: vault.id, identity: .system, label: Caller.peopleLabel, scopes: [.send, .amqp, .mailerq])
         let letter = JSONObject([
             "from": .string(sender), "to": .array([.string(recipient)]), "subject": .string(subject),
             "text": .string(text),

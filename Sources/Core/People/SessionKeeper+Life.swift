@@ -23,10 +23,13 @@ extension SessionKeeper {
         let session = SessionRecord(
             id: ids.next(), user: user.id, method: method, createdAt: now,
             authenticatedAt: min(authenticatedAt ?? now, now), lastUsedAt: now,
-            expiresAt: now.adding(seconds: Double(configuration.refreshLifetime)), address: visit.address,
-            userAgent: visit.userAgent)
+            expiresAt: now.adding(seconds: Double(max(configuration.refreshLifetime, configuration.sessionLifetime))),
+            address: visit.address, userAgent: visit.userAgent)
+        let refreshUntil = now.adding(seconds: Double(configuration.refreshLifetime))
         let records = records
-        let standing = try await repository.begin(session, texts: texts.digests, settling: settlement) {
+        let standing = try await repository.begin(
+            session, texts: texts.digests, refreshUntil: refreshUntil, settling: settlement
+        ) {
             user, failures in
             records.entry(
                 .sessionBegin, by: visit.actor(id: user.id.text, label: user.email), of: session.id.text,

@@ -60,7 +60,7 @@ package final class SessionKeeper: Sendable {
             attempts: SignInAttemptRepository(database: database), verifier: PasswordVerifier(), factor: factor,
             configuration: configuration, records: records)
         tokens = await AccessToken(
-            key: instanceKey.derived("access tokens"), issuer: configuration.publicURL,
+            key: instanceKey.derived("access tokens"), issuer: AccessToken.issuer,
             lifetime: configuration.accessLifetime)
     }
 

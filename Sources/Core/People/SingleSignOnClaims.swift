@@ -42,8 +42,11 @@ struct SingleSignOnClaims: Sendable {
         }
     }
 
+    /// ASCII alone: some other letters become ASCII ones in lower case (K, the sign of the Kelvin), and whoever has such an
+    /// address would be taken for somebody else.
     private static func email(_ claims: JSONObject) -> String? {
-        guard let text = claims["email"]?.stringValue, text.utf8.count <= 254, isVerified(claims),
+        guard let text = claims["email"]?.stringValue, text.utf8.count <= 254, text.utf8.allSatisfy({ $0 < 0x80 }),
+            isVerified(claims),
             let address = try? EmailAddress(parsing: text)
         else { return nil }
         return address.description

@@ -1,6 +1,7 @@
 // What has to be remembered between two steps of a sign-in. It goes along with the browser, sealed by the instance's key, so
 // that whoever knocks costs no memory; only that it was used is written down.
 
+import Crypto
 import JSON
 import Model
 import OpenID
@@ -41,9 +42,15 @@ struct SingleSignOnTicket: Sendable {
     }
 
     private static let purpose = "openid"
+    private static let saltLength = 16
 
-    let key: InstanceKey
-    let tokens: OneTimeTokenRepository
+    private let key: SymmetricKey
+    private let tokens: OneTimeTokenRepository
+
+    init(key: InstanceKey, tokens: OneTimeTokenRepository) {
+        self.key = SymmetricKey(data: key.derived("single sign-on").reveal())
+        self.tokens = tokens
+    }
 
     func seal(_ question: Question) throws -> String {
         var document = JSONObject([
@@ -105,13 +112,34 @@ struct SingleSignOnTicket: Sendable {
     }
 
     private func seal(_ document: JSONObject, _ context: String) throws -> String {
-        Base64URL.encode(try key.seal(JSONWriter.write(.object(document)), context: context))
+        let salt = RandomToken.bytes(Self.saltLength)
+        let box = try AES.GCM.seal(
+            JSONWriter.write(.object(document)), using: key(salt), nonce: try Self.nonce,
+            authenticating: Array(context.utf8))
+        return Base64URL.encode(salt + box.ciphertext + box.tag)
     }
 
     private func open(_ text: String, _ context: String) -> JSONObject? {
-        guard text.utf8.count <= 4096, let sealed = Base64URL.decode(text),
-            let bytes = try? key.open(sealed, context: context)
+        guard text.utf8.count <= 4096, let bytes = Base64URL.decode(text), bytes.count > Self.saltLength + 16 else {
+            return nil
+        }
+        let (salt, sealed) = (Array(bytes.prefix(Self.saltLength)), bytes.dropFirst(Self.saltLength))
+        guard
+            let nonce = try? Self.nonce,
+            let box = try? AES.GCM.SealedBox(
+                nonce: nonce, ciphertext: sealed.dropLast(16), tag: sealed.suffix(16)),
+            let document = try? AES.GCM.open(box, using: key(salt), authenticating: Array(context.utf8))
         else { return nil }
-        return (try? JSONParser.parse(bytes))?.objectValue
+        return (try? JSONParser.parse(Array(document)))?.objectValue
+    }
+
+    /// A key for one ticket. Anybody can have tickets made, as many as they like: under one key their nonces would meet.
+    private func key(_ salt: [UInt8]) -> SymmetricKey {
+        SymmetricKey(data: HMAC<SHA256>.authenticationCode(for: salt, using: key))
+    }
+
+    /// Always the same, because no key is used twice.
+    private static var nonce: AES.GCM.Nonce {
+        get throws { try AES.GCM.Nonce(data: [UInt8](repeating: 0, count: 12)) }
     }
 }

@@ -163,7 +163,8 @@ extension AuditRecord.Fields {
         after = try row.optionalText(12)
     }
 
-    /// Secrets are masked. Names come from people and programs: a NUL, which PostgreSQL cannot store, must not keep an act from being recorded.
+    /// Secrets are masked. Names come from people and programs: a NUL, which PostgreSQL cannot store, must not keep an act
+    /// from being recorded.
     init(_ entry: AuditEntry) {
         func clean(_ text: String) -> String {
             text.utf8.contains(0) ? text.replacing("\0", with: "\u{FFFD}") : text

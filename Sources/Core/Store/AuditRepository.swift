@@ -58,6 +58,15 @@ package struct AuditRepository: Sendable {
         }
     }
 
+    /// The number of the last record.
+    package func end(in vault: VaultID?) async throws -> Int64 {
+        try await database.read { connection in
+            let row = try connection.row(
+                "SELECT max(sequence) FROM audit_records WHERE chain = \(AuditChain.name(of: vault))")
+            return try row?.optionalInteger(0) ?? 0
+        }
+    }
+
     /// A page, and for each of its records the digest of the one before it, by that one's number.
     package func exported(
         _ query: AuditQuery, in vault: VaultID?

@@ -1,23 +1,19 @@
-// One page of the audit log. Each filter has an index that ends in the id; of several filters the one that goes back furthest
-// within a bounded number of records leads, and the others are looked at in what it finds.
+// One page of the audit log. Each filter has an index that ends in the id. Of several filters the one that finds least leads,
+// and the others are looked at in what it finds: a few records first, then more, and never more than a page may cost.
 
 import Model
 import SQL
 
 struct AuditSearch {
-    /// A filter that can lead: records whose column holds one of a few values.
-    private struct Lead {
-        let columns: [(column: SQLStatement, value: String)]
-        /// The same filter where another one leads, in words that no index answers.
-        let otherwise: SQLStatement
-        /// The oldest id within reach; `nil` where all are.
-        var boundary: String?
-    }
+    /// Longest time for going through records that one filter finds and the others do not. What is left then is for the next
+    /// page.
+    private static let patience: Duration = .milliseconds(15)
 
     private let query: AuditQuery
     private let chain: String
     private let reach: Int
 
+    /// - Parameter reach: records that the leading filter may find for one page.
     init(_ query: AuditQuery, chain: String, reach: Int) {
         self.query = query
         self.chain = chain
@@ -25,99 +21,77 @@ struct AuditSearch {
     }
 
     func page(_ connection: any SQLConnection) throws -> AuditPage {
-        guard var leads = try leads(connection) else { return AuditPage(records: [], next: nil) }
-        guard !leads.isEmpty else { return try page(connection, leading: nil, others: [], boundary: nil) }
-        if leads.count > 1 {
-            for index in leads.indices { leads[index].boundary = try boundary(of: leads[index], connection) }
+        guard var filters = try AuditFilter.all(query, chain, connection) else {
+            return AuditPage(records: [], next: nil)
         }
-        // Whoever has everything in reach, or else reaches back furthest.
-        let first = leads.indices.min { (leads[$0].boundary ?? "") < (leads[$1].boundary ?? "") } ?? 0
-        let lead = leads.remove(at: first)
-        return try page(connection, leading: lead, others: leads, boundary: lead.boundary)
+        let before = query.before?.text
+        guard filters.count > 1 else {
+            return page(try records(connection, leading: filters.first, before: before), next: nil)
+        }
+        let clock = ContinuousClock()
+        let end = clock.now.advanced(by: Self.patience)
+        var step = max(reach / 25, 1)
+        let first = try choose(filters, within: step, before: before, connection)
+        let lead = filters.remove(at: first)
+        var found: [AuditRecord] = []
+        var (cursor, looked) = (before, 0)
+        while true {
+            let boundary = try boundary(of: lead, within: step, before: cursor, connection)
+            found += try records(connection, leading: lead, others: filters, before: cursor, from: boundary)
+            looked += step
+            guard let boundary, found.count <= query.limit, looked < reach, clock.now < end else {
+                return page(found, next: boundary)
+            }
+            cursor = boundary
+            step = min(step * 4, max(reach - looked, 1))
+        }
     }
 
-    /// - Returns: `nil` where a filter names what the chain does not have.
-    private func leads(_ connection: any SQLConnection) throws -> [Lead]? {
-        var leads: [Lead] = []
-        func exists(_ column: SQLStatement, _ value: String) throws -> Bool {
-            try connection.row(
-                "SELECT 1 FROM audit_records WHERE chain = \(chain) AND \(column) = \(value) LIMIT 1") != nil
-        }
-        if let actor = query.actor {
-            var columns: [(SQLStatement, String)] = []
-            if try exists("actor_id", actor) { columns.append(("actor_id", actor)) }
-            if try exists("actor_label", actor) { columns.append(("actor_label", actor)) }
-            guard !columns.isEmpty else { return nil }
-            leads.append(
-                Lead(columns: columns, otherwise: "(actor_id || '' = \(actor) OR actor_label || '' = \(actor))"))
-        }
-        if let action = query.action {
-            let isPrefix = action.hasSuffix(".")
-            let names = isPrefix ? try actions(from: action, connection) : [action]
-            guard !names.isEmpty else { return nil }
-            leads.append(
-                Lead(
-                    columns: names.map { ("action", $0) },
-                    otherwise: isPrefix
-                        ? "(action || '' >= \(action) AND action || '' < \(Self.end(of: action)))"
-                        : "action || '' = \(action)"))
-        }
-        if let resource = query.resource {
-            leads.append(Lead(columns: [("resource", resource)], otherwise: "resource || '' = \(resource)"))
-        }
-        if let outcome = query.outcome?.rawValue {
-            leads.append(Lead(columns: [("outcome", outcome)], otherwise: "outcome || '' = \(outcome)"))
-        }
-        return leads
+    /// - Parameter next: where the search has come to; `nil` at the end of the log.
+    private func page(_ found: [AuditRecord], next: String?) -> AuditPage {
+        let records = Array(found.prefix(query.limit))
+        let cursor = found.count > query.limit ? records.last?.fields.id : next
+        return AuditPage(records: records, next: cursor.map(AuditID.init(stored:)))
     }
 
-    /// The actions in the chain that begin so: one step along the index for each.
-    private func actions(from prefix: String, _ connection: any SQLConnection) throws -> [String] {
-        let end = Self.end(of: prefix)
-        let rows = try connection.rows(
-            """
-            WITH RECURSIVE names (name) AS (
-                SELECT min(action) FROM audit_records
-                WHERE chain = \(chain) AND action >= \(prefix) AND action < \(end)
-                UNION ALL
-                SELECT (SELECT min(action) FROM audit_records
-                        WHERE chain = \(chain) AND action > names.name AND action < \(end))
-                FROM names WHERE names.name IS NOT NULL
-            )
-            SELECT name FROM names WHERE name IS NOT NULL LIMIT 100
-            """)
-        return try rows.map { row in try row.text(0) }
+    /// The filter whose next records go back furthest.
+    private func choose(
+        _ filters: [AuditFilter], within count: Int, before: String?, _ connection: any SQLConnection
+    ) throws -> Int {
+        var best: (index: Int, boundary: String)?
+        for (index, filter) in filters.enumerated() {
+            // One that has no more than these is the best there can be.
+            guard let boundary = try boundary(of: filter, within: count, before: before, connection) else {
+                return index
+            }
+            if best.map({ boundary < $0.boundary }) ?? true { best = (index, boundary) }
+        }
+        return best?.index ?? 0
     }
 
-    /// What comes after everything that begins so: the slash follows the dot in the order of bytes.
-    private static func end(of prefix: String) -> String { prefix.dropLast() + "/" }
-
-    /// The part of the chain that the page can come from.
-    private var window: SQLStatement {
-        var window: SQLStatement = "chain = \(chain)"
-        if let before = query.before { window = "\(window) AND id < \(before.text)" }
-        if let since = query.since { window = "\(window) AND id >= \(Self.firstID(at: since))" }
-        if let until = query.until { window = "\(window) AND id < \(Self.firstID(at: until))" }
-        return window
-    }
-
-    private func boundary(of lead: Lead, _ connection: any SQLConnection) throws -> String? {
-        let share = max(reach / lead.columns.count, 1)
+    /// The id to which the filter has to go back for so many records; `nil` where it has no more than these.
+    private func boundary(
+        of filter: AuditFilter, within count: Int, before: String?, _ connection: any SQLConnection
+    ) throws -> String? {
+        let share = max(count / filter.columns.count, 1)
         var newest: String?
-        for (column, value) in lead.columns {
+        for (column, value) in filter.columns {
             let row = try connection.row(
                 """
-                SELECT id FROM audit_records WHERE \(window) AND \(column) = \(value) ORDER BY id DESC LIMIT 1 OFFSET \(share)
+                SELECT id FROM audit_records WHERE \(window(before)) AND \(column) = \(value)
+                ORDER BY id DESC LIMIT 1 OFFSET \(share)
                 """)
             if let id = try row?.text(0) { newest = max(newest ?? id, id) }
         }
         return newest
     }
 
-    private func page(
-        _ connection: any SQLConnection, leading lead: Lead?, others: [Lead], boundary: String?
-    ) throws -> AuditPage {
-        var conditions = window
+    /// One more than fits on the page, if there are as many.
+    private func records(
+        _ connection: any SQLConnection, leading lead: AuditFilter?, others: [AuditFilter] = [], before: String?,
+        from boundary: String? = nil
+    ) throws -> [AuditRecord] {
+        var conditions = window(before)
         if let boundary { conditions = "\(conditions) AND id >= \(boundary)" }
         for other in others { conditions = "\(conditions) AND \(other.otherwise)" }
         var statements = [conditions]
@@ -135,16 +109,19 @@ struct AuditSearch {
                     digest: try row.optionalBlob(14) ?? [])
             }
         }
-        if statements.count > 1 {
-            // Somebody whose label is their id is found twice.
-            var seen: Set<String> = []
-            found = found.filter { seen.insert($0.fields.id).inserted }.sorted { $0.fields.id > $1.fields.id }
-        }
-        let records = Array(found.prefix(query.limit))
-        if found.count > query.limit {
-            return AuditPage(records: records, next: records.last.map { AuditID(stored: $0.fields.id) })
-        }
-        return AuditPage(records: records, next: boundary.map(AuditID.init(stored:)))
+        guard statements.count > 1 else { return found }
+        // Somebody whose label is their id is found twice.
+        var seen: Set<String> = []
+        return found.filter { seen.insert($0.fields.id).inserted }.sorted { $0.fields.id > $1.fields.id }
+    }
+
+    /// The part of the chain that the page can come from.
+    private func window(_ before: String?) -> SQLStatement {
+        var window: SQLStatement = "chain = \(chain)"
+        if let before { window = "\(window) AND id < \(before)" }
+        if let since = query.since { window = "\(window) AND id >= \(Self.firstID(at: since))" }
+        if let until = query.until { window = "\(window) AND id < \(Self.firstID(at: until))" }
+        return window
     }
 
     /// Ids begin with their time.

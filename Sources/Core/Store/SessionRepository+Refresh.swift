@@ -51,10 +51,11 @@ extension SessionRepository {
                 try connection.record(audit(user, session), in: nil)
                 return .stolen(session)
             }
-            guard try row.integer(1) > now.milliseconds else { return .refused }
+            let until = Timestamp(milliseconds: try row.integer(1))
+            guard until > now else { return .refused }
             try connection.send(
                 "UPDATE refresh_tokens SET used_at = \(now.milliseconds) WHERE digest = \(token)")
-            try connection.insertRefreshToken(texts.refresh, of: session.id, at: now, expiresAt: session.expiresAt)
+            try connection.insertRefreshToken(texts.refresh, of: session.id, at: now, expiresAt: until)
             try connection.send(
                 """
                 UPDATE sessions SET digest = \(texts.cookie), last_used_at = \(now.milliseconds)

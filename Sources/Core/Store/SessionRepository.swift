@@ -11,6 +11,7 @@ package struct SessionRepository: Sendable {
 
     /// What a new session goes by; the texts themselves are never kept.
     package struct Texts: Sendable {
+        /// Digests.
         package let cookie: [UInt8]
         package let refresh: [UInt8]
 
@@ -24,12 +25,15 @@ package struct SessionRepository: Sendable {
     package static let limit = 100
 
     /// Begins a session, in one commit with everything that the sign-in changes besides.
-    /// - Parameter consume: judges the user and what they showed as both are at the moment of the commit, and uses up what
-    ///   works once. Throws where there must be no session.
+    /// - Parameters:
+    ///   - refreshUntil: when its refresh tokens end, this one and those that it is exchanged for.
+    ///   - consume: judges the user and what they showed as both are at the moment of the commit, and uses up what works once.
+    ///     Throws where there must be no session.
     /// - Returns: `nil` where there is no such user.
     package func begin(
         _ session: SessionRecord,
         texts: Texts,
+        refreshUntil: Timestamp,
         settling settlement: SignInSettlement? = nil,
         audit: @escaping @Sendable (_ user: User, _ failuresBefore: Int) -> AuditEntry,
         _ consume: @escaping @Sendable (UserCredentials, SignInEvidence) throws -> Void
@@ -39,7 +43,7 @@ package struct SessionRepository: Sendable {
             guard let credentials = try connection.lockedCredentials(session.user) else { return nil }
             try consume(credentials, SignInEvidence(connection: connection, user: session.user, at: at))
             let failures = try settlement.map { try connection.settle($0) } ?? 0
-            try connection.insert(session, texts)
+            try connection.insert(session, texts, refreshUntil: refreshUntil)
             try connection.endOldest(of: session.user, beyond: Self.limit, at: at)
             try connection.send(
                 "UPDATE users SET last_sign_in_at = \(at.milliseconds) WHERE id = \(session.user.text)")
@@ -94,13 +98,14 @@ package struct SessionRepository: Sendable {
                     authenticated_at = \(authenticatedAt.milliseconds), last_used_at = \(now.milliseconds)
                 WHERE id = \(id.text)
                 """)
+            let until = try connection.refreshEnd(of: session)
             // The old ones work no more, and whoever comes with one of them is found out.
             try connection.send(
                 """
                 UPDATE refresh_tokens SET used_at = \(now.milliseconds)
                 WHERE session_id = \(id.text) AND used_at IS NULL
                 """)
-            try connection.insertRefreshToken(texts.refresh, of: id, at: now, expiresAt: session.expiresAt)
+            try connection.insertRefreshToken(texts.refresh, of: id, at: now, expiresAt: until)
             try connection.record(audit(credentials.user), in: nil)
             return try connection.standing("sessions.id = \(id.text)")
         }

@@ -26,7 +26,11 @@ extension SQLConnection {
         return try SessionRecord(row: row)
     }
 
-    func insert(_ session: SessionRecord, _ texts: SessionRepository.Texts) throws(SQLError) {
+    func insert(
+        _ session: SessionRecord,
+        _ texts: SessionRepository.Texts,
+        refreshUntil: Timestamp
+    ) throws(SQLError) {
         try send(
             """
             INSERT INTO sessions (id, user_id, digest, method, created_at, authenticated_at, last_used_at, expires_at,
@@ -36,8 +40,7 @@ extension SQLConnection {
                 \(session.lastUsedAt.milliseconds), \(session.expiresAt.milliseconds), \(session.address),
                 \(session.userAgent))
             """)
-        try insertRefreshToken(
-            texts.refresh, of: session.id, at: session.createdAt, expiresAt: session.expiresAt)
+        try insertRefreshToken(texts.refresh, of: session.id, at: session.createdAt, expiresAt: refreshUntil)
     }
 
     func insertRefreshToken(
@@ -51,6 +54,12 @@ extension SQLConnection {
             INSERT INTO refresh_tokens (digest, session_id, created_at, expires_at)
             VALUES (\(digest), \(session.text), \(now.milliseconds), \(expiresAt.milliseconds))
             """)
+    }
+
+    /// When the refresh tokens of a session end; a new one is good for no longer than the first was.
+    func refreshEnd(of session: SessionRecord) throws(SQLError) -> Timestamp {
+        let row = try row("SELECT MAX(expires_at) FROM refresh_tokens WHERE session_id = \(session.id.text)")
+        return try row?.optionalInteger(0).map(Timestamp.init(milliseconds:)) ?? session.expiresAt
     }
 
     func end(_ id: SessionID, reason: String, at now: Timestamp) throws(SQLError) {

@@ -43,7 +43,12 @@ extension SQLConnection {
 
     func roles(of id: UserID) throws(SQLError) -> [VaultID: VaultRole] {
         var memberships: [VaultID: VaultRole] = [:]
-        for row in try rows("SELECT vault_id, role FROM memberships WHERE user_id = \(id.text)") {
+        let all = try rows(
+            """
+            SELECT vault_id, role FROM memberships WHERE user_id = \(id.text) AND NOT EXISTS (SELECT 1 FROM vaults
+                WHERE vaults.id = memberships.vault_id AND vaults.state = 'deleted')
+            """)
+        for row in all {
             guard let role = VaultRole(rawValue: try row.text(1)) else {
                 throw SQLError(.unexpectedValue, "a membership has a role that this program does not know")
             }

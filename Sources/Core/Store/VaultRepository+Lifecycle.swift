@@ -89,6 +89,8 @@ extension VaultRepository {
                 WHERE id = \(id.text)
                 """)
             try connection.record(id, old.document, new.document, audit)
+            // What is remembered of its members still names it.
+            if new.state == .deleted { try connection.raise(.people, by: 1) }
             return (new, true)
         }
         return vault

@@ -53,7 +53,7 @@ struct APIClient: Sendable {
 
     /// - Throws: `refused` for any status but 2xx, `unreachable` when there is no answer.
     func send(_ request: APIRequest) async throws(CommandFailure) -> APIResponse {
-        try await renewing { token async throws(CommandFailure) in try await exchange(request, token: token) }
+        try await renewing(request) { token async throws(CommandFailure) in try await exchange(request, token: token) }
     }
 
     /// As `send`, for answers of any size: `take` gets the body of a 2xx in pieces, for as long as some come.
@@ -61,7 +61,7 @@ struct APIClient: Sendable {
         _ request: APIRequest,
         _ take: ([UInt8]) throws -> Void
     ) async throws(CommandFailure) {
-        let response = try await renewing { token async throws(CommandFailure) in
+        let response = try await renewing(request) { token async throws(CommandFailure) in
             try await begin(request, token: token, deadline: .distantFuture)
         }
         do {
@@ -77,6 +77,7 @@ struct APIClient: Sendable {
 
     /// Makes a call again with another token, where the server did not want the first one any more.
     private func renewing<Answer>(
+        _ request: APIRequest,
         _ call: (Secret<String>?) async throws(CommandFailure) -> Answer
     ) async throws(CommandFailure) -> Answer {
         let token = try await token()
@@ -85,9 +86,21 @@ struct APIClient: Sendable {
         } catch {
             // A call that was refused like this was not carried out, so that it can be made again.
             guard case .refused(let problem) = error, problem.status == 401, problem.code == "unauthorized", let token,
-                let next = try await self.token(after: token)
+                await !isAboutSomethingElse(request, token), let next = try await self.token(after: token)
             else { throw error }
             return try await call(next)
+        }
+    }
+
+    /// A password or a code that is wrong is refused like a token that is over. Trying it twice would count twice.
+    private func isAboutSomethingElse(_ request: APIRequest, _ token: Secret<String>) async -> Bool {
+        guard request.root == .auth, request.method == .post else { return false }
+        do throws(CommandFailure) {
+            _ = try await exchange(APIRequest(.get, in: .auth, "me"), token: token)
+            return true
+        } catch {
+            guard case .refused(let problem) = error, problem.status == 401 else { return true }
+            return false
         }
     }
 
@@ -111,10 +124,11 @@ struct APIClient: Sendable {
             throw .unreachable(server: access.url, reason: Self.reason(error, request.method))
         }
         guard (200..<300).contains(response.status.code) else {
-            throw .refused(
-                Problem(
-                    status: Int(response.status.code), body: try await body(of: response, request.method),
-                    location: response.headers.first(name: "Location")))
+            var problem = Problem(
+                status: Int(response.status.code), body: try await body(of: response, request.method),
+                location: response.headers.first(name: "Location"))
+            problem.isOfNobody = token == nil && !(request.root == .auth && request.method == .post)
+            throw .refused(problem)
         }
         return response
     }

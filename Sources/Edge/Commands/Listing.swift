@@ -13,9 +13,6 @@ struct PageOptions: ParsableArguments {
     @Flag(help: "Read every page.")
     var all = false
 
-    /// For lists that are always whole.
-    static let none = PageOptions()
-
     func validate() throws {
         if let limit, !(1...200).contains(limit) { throw ValidationError("--limit is from 1 to 200.") }
     }
@@ -26,17 +23,18 @@ struct Listing: Sendable {
     /// What to say instead of an empty table.
     let nothing: String
 
+    /// - Parameter page: `nil` for a list that is always whole.
     func print(
         _ request: APIRequest,
         _ api: APIClient,
-        page: PageOptions = .none,
+        page: PageOptions? = nil,
         output: OutputOptions
     ) async throws(CommandFailure) {
         var request = request
-        request.ask("limit", (page.limit ?? (page.all ? 200 : nil)).map { String($0) })
+        request.ask("limit", (page?.limit ?? (page?.all == true ? 200 : nil)).map { String($0) })
         let filters = request.query
         var printer: any ListPrinter = output.json ? JSONListPrinter() : TextListPrinter(table: Table(columns))
-        var cursor = page.cursor
+        var cursor = page?.cursor
         repeat {
             request.query = filters
             request.ask("cursor", cursor)
@@ -47,7 +45,7 @@ struct Listing: Sendable {
             guard next == nil || next != cursor else { throw .failed("the server's next page is the same page again") }
             cursor = next
             try printer.print(rows)
-        } while page.all && cursor != nil
+        } while page?.all == true && cursor != nil
         try printer.finish(next: cursor, nothing: nothing)
     }
 }

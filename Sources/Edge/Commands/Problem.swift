@@ -16,6 +16,8 @@ struct Problem: Sendable {
     let docs: String?
     let entries: [Entry]
     let requestID: String?
+    /// Whether nothing was shown where something could have been.
+    var isOfNobody = false
 
     init(status: Int, body: [UInt8], location: String? = nil) {
         self.status = status
@@ -57,7 +59,7 @@ struct Problem: Sendable {
     /// What to type, where the server's own words are about the API.
     private var hint: String? {
         switch code {
-        case "unauthorized": "sign in with `postern login`, or give a key in POSTERN_TOKEN."
+        case "unauthorized" where isOfNobody: "sign in with `postern login`, or give a key in POSTERN_TOKEN."
         case "reauthentication_required": "postern login --again, and then the same command again."
         case "second_factor_required": "give the code that your authenticator shows, or a recovery code, with --code."
         case "vault_required": "name the vault with --vault or POSTERN_VAULT; `postern account show` lists yours."

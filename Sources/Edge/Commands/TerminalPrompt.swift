@@ -22,15 +22,16 @@ enum TerminalPrompt {
         let terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)
         guard terminal >= 0 else { return nil }
         defer { close(terminal) }
-        _ = FileBytes.writeAll(Array("\(Visible.text(question.prompt)): ".utf8), to: terminal)
         guard question.isSecret else { return try answer(question, terminal) }
         var before = termios()
         guard tcgetattr(terminal, &before) == 0 else {
             throw .failed("the terminal cannot be kept from showing what is typed")
         }
         var hidden = before
-        // Without signals Ctrl-C is read as a character, so that the terminal is left as it was.
+        // Without signals Ctrl-C is read as a character, and ends the line, so that the terminal is left as it was.
         hidden.c_lflag &= ~tcflag_t(ECHO | ISIG)
+        withUnsafeMutableBytes(of: &hidden.c_cc) { $0[Int(VEOL)] = interrupt }
+        // Before the question: whoever answers at once is not shown either.
         guard tcsetattr(terminal, TCSAFLUSH, &hidden) == 0 else {
             throw .failed("the terminal cannot be kept from showing what is typed")
         }
@@ -42,6 +43,7 @@ enum TerminalPrompt {
     }
 
     private static func answer(_ question: Question, _ terminal: Int32) throws(CommandFailure) -> String {
+        _ = FileBytes.writeAll(Array("\(Visible.text(question.prompt)): ".utf8), to: terminal)
         var bytes: [UInt8] = []
         while true {
             var byte: UInt8 = 0

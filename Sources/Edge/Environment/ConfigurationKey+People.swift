@@ -13,7 +13,7 @@ extension ConfigurationKey {
     )
     package static let refreshTokenLifetime = ConfigurationKey(
         "POSTERN_REFRESH_TOKEN_LIFETIME", "seconds", default: "2592000",
-        "A program stays signed in for so long, with one refresh token after another: 30 days. 300 to 31536000.")
+        "Every session ends so long after its sign-in, and with it its refresh tokens: 30 days. 300 to 31536000.")
     package static let passwordSignIn = ConfigurationKey(
         "POSTERN_PASSWORD_SIGN_IN", "boolean", default: "true",
         "Whether people may sign in by password. Off needs single sign-on.")

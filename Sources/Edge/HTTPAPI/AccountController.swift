@@ -85,6 +85,7 @@ struct AccountController: Sendable {
     }
 
     @Sendable private func removeTOTP(_ call: PersonCall) async throws -> Response {
+        try await call.checkNothingIsGiven()
         try await accounts.removeTOTP(call.person, visit: call.visit)
         return Response(status: .noContent)
     }

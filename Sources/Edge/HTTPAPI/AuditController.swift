@@ -10,11 +10,13 @@ import Model
 import NIOCore
 import SQL
 import Store
+import Synchronization
 
 struct AuditController: Sendable {
     private let database: any SQLDatabase
     private let verifier: AuditVerifier
     private let audit: AuditRepository
+    private let turn = Turn()
 
     init(database: any SQLDatabase, verifier: AuditVerifier) {
         self.database = database
@@ -121,7 +123,21 @@ struct AuditController: Sendable {
             return anchor
         }
         try query.finish()
-        let verdict = AuditVerdict(try await check(anchors), at: call.clock.now())
+        let reports = try await turn.take { try await check(anchors) }
+        let verdict = AuditVerdict(reports, at: call.clock.now())
         return .json { writer in verdict.write(to: &writer) }
+    }
+}
+
+/// One verification at a time: each holds one of the few readers of the database for as long as the log is long.
+private final class Turn: Sendable {
+    private let isTaken = Atomic(false)
+
+    func take<Result>(_ work: () async throws -> Result) async throws -> Result {
+        guard isTaken.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else {
+            throw PosternError(.overloaded, "the audit log is being verified at the moment", retryAfter: 5)
+        }
+        defer { isTaken.store(false, ordering: .releasing) }
+        return try await work()
     }
 }

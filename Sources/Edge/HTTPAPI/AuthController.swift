@@ -160,6 +160,7 @@ struct AuthController: Sendable {
     }
 
     @Sendable private func end(_ call: PersonCall) async throws -> Response {
+        try await call.checkNothingIsGiven()
         let id = try call.id(SessionKind.self)
         guard try await sessions.end(id, of: call.person.id, visit: call.visit, audit: call.audits(.sessionEnd)) else {
             throw PosternError(.notFound, "you have no such session")
@@ -170,6 +171,7 @@ struct AuthController: Sendable {
     }
 
     @Sendable private func endOthers(_ call: PersonCall) async throws -> Response {
+        try await call.checkNothingIsGiven()
         let count = try await sessions.endAll(
             of: call.person.id, except: call.person.session, reason: SessionRecord.EndReason.revoked,
             audit: call.audits(.sessionEnd))

@@ -207,7 +207,7 @@ package struct HTTPAPI: Sendable {
             InvitationController(
                 people: people.directory, vaults: services.vaults, credentials: credentials, publicURL: publicURL
             ).endpoints,
-            VaultController(vaults: services.vaults).endpoints,
+            VaultController(vaults: services.vaults, sessions: people.sessions, signal: services.signal).endpoints,
             PlanController(vaults: services.vaults).endpoints,
             UsageController(vaults: services.vaults).endpoints,
             InstanceController(switches: configuration.switches, publicURL: publicURL).endpoints,

@@ -66,6 +66,7 @@ struct MessageController: Sendable {
         // The envelope was written by us, as JSON, so it can stand in the answer as it is.
         let envelope: JSONValue =
             switch payload.format {
+            case _ where message.isConfidential: .null
             case .envelope: try JSONParser.parse(payload.bytes)
             case .mime: try payload.envelopeJSON.map { try JSONParser.parse($0) } ?? .null
             }
@@ -96,7 +97,7 @@ struct MessageController: Sendable {
 
     /// What MailerQ would be given: what shadow mode kept from it, and what goes the next time.
     @Sendable private func mailerq(_ call: Call) async throws -> Response {
-        let id = try await id(call)
+        let id = try await readable(call)
         guard let bytes = try await preview?.document(for: id, in: call.vault) else { throw Self.missing }
         return Response(
             status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-store"],
@@ -104,7 +105,7 @@ struct MessageController: Sendable {
     }
 
     @Sendable private func raw(_ call: Call) async throws -> Response {
-        let id = try await id(call)
+        let id = try await readable(call)
         guard let bytes = try await payloads.message(id, in: call.vault) else { throw Self.missing }
         return Response(
             status: .ok,
@@ -159,6 +160,18 @@ struct MessageController: Sendable {
         guard let message = try await messages.find(id, in: call.vault), call.caller.sees(label: message.callerLabel)
         else {
             throw Self.missing
+        }
+        return id
+    }
+
+    /// As `id`, for what shows the body.
+    /// - Throws: `forbidden` for letters to people.
+    private func readable(_ call: Call) async throws -> MessageID {
+        let id = try await id(call)
+        guard try await messages.find(id, in: call.vault)?.isConfidential != true else {
+            throw PosternError(
+                .forbidden, "the message is a letter to a person, which its recipient alone may read",
+                fix: "Ask the recipient; the log says whether it arrived.")
         }
         return id
     }

@@ -5,11 +5,15 @@ import HTTPTypes
 import Hummingbird
 import JSON
 import Model
+import Outbox
+import People
 import Store
 import Vaults
 
 struct VaultController: Sendable {
     let vaults: VaultDirectory
+    let sessions: SessionKeeper
+    let signal: OutboxSignal
 
     var endpoints: [Endpoint] {
         [
@@ -34,7 +38,9 @@ struct VaultController: Sendable {
         let person = call.person
         let found = try await vaults.list(
             page: page, among: person.role >= .admin ? nil : Set(person.memberships.keys))
-        return .list(found, limit: page.limit, cursor: \.slug) { vault, writer in writer.vault(vault, to: person) }
+        return .list(found, limit: page.limit, cursor: \.slug) { vault, writer in
+            writer.vault(vault, role: person.memberships[vault.id])
+        }
     }
 
     /// Whoever makes a vault is its owner, unless they name somebody else.
@@ -47,10 +53,13 @@ struct VaultController: Sendable {
         if let owner, UserID(owner) == nil { reader.problem("must be the id of a user", at: "owner") }
         reader.finish()
         guard reader.problems.isEmpty, let slug else { throw PosternError.validation(reader.problems) }
+        let head = owner.flatMap { UserID($0) } ?? call.person.id
         let vault = try await vaults.create(
-            slug: slug, name: name ?? slug, plan: plan ?? ShippedPlans.standard,
-            owner: owner.flatMap { UserID($0) } ?? call.person.id, audit: call.audits(.vaultCreate))
-        return answer(vault, call, .created)
+            slug: slug, name: name ?? slug, plan: plan ?? ShippedPlans.standard, owner: head,
+            audit: call.audits(.vaultCreate))
+        // What is remembered of the owner knows nothing of the new vault.
+        sessions.forget([head])
+        return .json(status: .created) { writer in writer.vault(vault, role: head == call.person.id ? .owner : nil) }
     }
 
     @Sendable private func show(_ call: PersonCall, _ vault: Vault) async throws -> Response { answer(vault, call) }
@@ -76,7 +85,9 @@ struct VaultController: Sendable {
 
     @Sendable private func resume(_ call: PersonCall, _ vault: Vault) async throws -> Response {
         try await call.checkNothingIsGiven()
-        return answer(try await vaults.resume(vault.id, audit: call.audits(.vaultSuspend)), call)
+        let resumed = try await vaults.resume(vault.id, audit: call.audits(.vaultSuspend))
+        signal.announce()
+        return answer(resumed, call)
     }
 
     @Sendable private func archive(_ call: PersonCall, _ vault: Vault) async throws -> Response {
@@ -95,11 +106,13 @@ struct VaultController: Sendable {
 
     /// What the vault holds is taken away afterwards, so this is no more than accepted.
     @Sendable private func delete(_ call: PersonCall, _ vault: Vault) async throws -> Response {
-        var reader = try await call.form()
+        var reader = try await call.optionalForm()
         let confirmation = reader.required("confirm", reader.string("confirm"))
         reader.finish()
         guard reader.problems.isEmpty, let confirmation else { throw PosternError.validation(reader.problems) }
         try await vaults.delete(vault.id, confirmation: confirmation, audit: call.audits(.vaultDelete))
+        // What is remembered of its members still names it.
+        try await sessions.forgetAll()
         return .json(status: .accepted) { writer in
             writer.object { writer in
                 writer.member("id", vault.id.text)
@@ -123,14 +136,14 @@ struct VaultController: Sendable {
             try await vaults.changePlan(vault.id, to: plan, limits: limits, audit: call.audits(.vaultPlan)), call)
     }
 
-    private func answer(_ vault: Vault, _ call: PersonCall, _ status: HTTPResponse.Status = .ok) -> Response {
-        .json(status: status) { writer in writer.vault(vault, to: call.person) }
+    private func answer(_ vault: Vault, _ call: PersonCall) -> Response {
+        .json { writer in writer.vault(vault, role: call.person.memberships[vault.id]) }
     }
 }
 
 extension JSONWriter {
-    /// - Parameter person: who reads it, whose own role stands with it.
-    fileprivate mutating func vault(_ vault: Vault, to person: Person) {
+    /// - Parameter role: what the reader is in the vault.
+    fileprivate mutating func vault(_ vault: Vault, role: VaultRole?) {
         object { writer in
             writer.member("id", vault.id.text)
             writer.member("slug", vault.slug)
@@ -139,7 +152,7 @@ extension JSONWriter {
             writer.member("reason", vault.stateReason)
             writer.member("plan", vault.plan)
             writer.member("limits", vault.limits.json)
-            writer.member("role", person.memberships[vault.id]?.rawValue)
+            writer.member("role", role?.rawValue)
             writer.member("created_at", vault.createdAt)
             writer.member("updated_at", vault.updatedAt)
         }

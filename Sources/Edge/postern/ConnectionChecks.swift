@@ -4,6 +4,8 @@ import AMQP
 import Alerts
 import Environment
 import Logging
+import Model
+import OpenID
 import RabbitMQManagement
 import SQL
 import Store
@@ -26,6 +28,15 @@ struct ConnectionChecks {
         }
         if let endpoint = configuration.mailerQ.endpoint {
             checks.append(Check("MailerQ") { try await withWebClient { try await Self.mailerQ(endpoint, $0) } })
+        }
+        if let openID = configuration.openID {
+            checks.append(
+                Check("single sign-on") {
+                    try await withWebClient { web in
+                        try await openID.provider(web, SystemClock()).check()
+                        return "\(openID.issuer) answers as who it should be"
+                    }
+                })
         }
         if configuration.alerts.webhookURL != nil || configuration.alerts.mail != nil {
             checks.append(Check("alerts") { try await withWebClient { try alerts($0) } })

@@ -131,6 +131,7 @@ struct Instance: Sendable {
                 hostname: hostname, lifetime: configuration.delivery.deadline,
                 isLiveSendEnabled: configuration.isLiveSendEnabled, missing: mailerQ.missing),
             database: database, vaults: vaults, gate: gate, policy: .standard, limiter: limiter, runaway: runaway,
+            usage: usage,
             disk: disk, signal: signal, clock: clock, ids: ids)
         let people = try await PeopleWiring(
             configuration, publicURL: Self.publicURL(configuration), database: database, vaults: vaults,
@@ -167,6 +168,9 @@ struct Instance: Sendable {
             database: database, vaults: vaults, interval: 5,
             duty: Duty("purge", owner: process.owner, database: database, clock: clock), clock: clock, ids: ids,
             logger: logger)
+        let recount = UsageRecount(
+            database: database, vaults: vaults,
+            duty: Duty("usage", owner: process.owner, database: database, clock: clock), clock: clock, logger: logger)
         let alerts = try AlertWiring(
             configuration, routes: routes, broker: broker, web: web, pipeline: pipeline, vaults: vaults,
             instance: hostname, disk: disk, diskPath: directory.path,
@@ -182,7 +186,7 @@ struct Instance: Sendable {
         ]
         services += audit.services + people.background
         if let broker { services += broker.services }
-        services += [dispatcher, watchdog, retention, purge, alertDuty, alerts]
+        services += [dispatcher, watchdog, retention, purge, recount, alertDuty, alerts]
         if database.isShared {
             services.append(
                 ChangeWatcher(

@@ -51,9 +51,7 @@ struct PeopleWiring {
             singleSignOn: try configuration.openID.map { openID in
                 SingleSignOn(
                     configuration: SingleSignOnConfiguration(openID, configuration.people, publicURL: publicURL),
-                    provider: OpenIDProvider(
-                        issuer: openID.issuer, clientID: openID.clientID, clientSecret: try openID.secret(), web: web,
-                        now: { clock.now().milliseconds / 1000 }),
+                    provider: try openID.provider(web, clock),
                     database: database, instanceKey: instanceKey, vaults: vaults, sessions: sessions, desk: signIn,
                     directory: directory, clock: clock, ids: ids, logger: logger)
             })
@@ -62,13 +60,19 @@ struct PeopleWiring {
 }
 
 extension OpenIDConfiguration {
-    /// - Throws: `StartError` where its file cannot be read.
-    fileprivate func secret() throws -> Secret<String>? {
+    /// - Throws: `StartError` where the file of the secret cannot be read.
+    func provider(_ web: WebClient, _ clock: any WallClock) throws -> OpenIDProvider {
+        OpenIDProvider(
+            issuer: issuer, clientID: clientID, clientSecret: try secret(), web: web,
+            now: { clock.now().milliseconds / 1000 })
+    }
+
+    private func secret() throws -> Secret<String>? {
         guard let path = clientSecretFile else { return clientSecret }
-        guard let text = ConfigurationOptions.text(at: path) else {
-            throw StartError(description: "POSTERN_OIDC_CLIENT_SECRET_FILE: \(path) cannot be read")
+        guard let line = ConfigurationOptions.text(at: path)?.split(whereSeparator: \.isWhitespace).first else {
+            throw StartError(description: "POSTERN_OIDC_CLIENT_SECRET_FILE: \(path) cannot be read, or is empty")
         }
-        return Secret(text.split(whereSeparator: \.isNewline).first.map(String.init) ?? "")
+        return Secret(String(line))
     }
 }
 

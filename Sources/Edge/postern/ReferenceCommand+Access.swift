@@ -30,7 +30,8 @@ extension ReferenceCommand {
               slug); who is a member of one vault only may leave it out.
 
             People send no mail: they issue themselves a key for that (seed 000 §08 "diagnostics"). The keys that an operator
-            issues have the scopes `send`, `mailerq`, `amqp` and `read` at most; those of an owner all.
+            issues or renews have the scopes `send`, `amqp` and `read` at most, since `mailerq` and `admin` open what takes an
+            owner; those of an owner all.
 
             ## Obligations
 

@@ -100,14 +100,15 @@ enum Startup {
 
     /// HTTP has no TLS of its own, and people send passwords.
     static func lookAtSignIn(_ configuration: InstanceConfiguration, _ logger: Logger) {
-        let host = configuration.http.host
+        let (host, url) = (configuration.http.host, configuration.http.publicURL)
         let isLoopback = ["localhost", "::1"].contains(host) || host.hasPrefix("127.")
-        guard !isLoopback, configuration.http.publicURL?.hasPrefix("https://") != true else { return }
-        logger.warning(
-            """
-            others can reach HTTP in clear: put TLS in front, and set POSTERN_PUBLIC_URL to its https address, so that \
-            cookies are sent by TLS only
-            """, metadata: ["POSTERN_HTTP_HOST": "\(host)"])
+        if !isLoopback, url?.hasPrefix("https://") != true {
+            logger.warning(
+                """
+                others can reach HTTP in clear: put TLS in front, and set POSTERN_PUBLIC_URL to its https address, so that \
+                cookies are sent by TLS only
+                """, metadata: ["POSTERN_HTTP_HOST": "\(host)"])
+        }
     }
 
     static func metrics() -> PrometheusRegistry {

@@ -15,6 +15,9 @@ enum ResendEmails {
         _ services: ProviderServices
     ) async throws -> ProviderAnswer {
         let messages = try await messages(request, caller, services)
+        guard !messages.contains(where: \.isConfidential) else {
+            throw PosternError(.forbidden, "the email is a letter to a person, which its recipient alone may read")
+        }
         let payload = try await services.messages.payload(of: messages[0].id, in: caller.vault)
         let mime = try payload.flatMap { payload in
             switch payload.format {
