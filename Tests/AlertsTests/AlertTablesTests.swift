@@ -145,10 +145,13 @@ struct AlertDecisionTests {
     private let ada = AlertHand(id: "usr_0000000000000001", label: "ada@example.com")
     private let bob = AlertHand(id: "key_0000000000000001", label: "on call 2")
 
-    private func open(_ house: TestHouse, _ condition: AlertCondition = .runaway, vault: VaultID?) async throws -> Alert
-    {
+    private func open(
+        _ house: TestHouse, _ condition: AlertCondition = .runaway, vault: VaultID?,
+        audience: AlertAudience = .instance
+    ) async throws -> Alert {
         let alert = Alert(
-            id: house.ids.next(), vault: vault, condition: condition, subject: "s \(vault?.text ?? "-")", detail: "d",
+            id: house.ids.next(), vault: vault, audience: audience, condition: condition,
+            subject: "s \(vault?.text ?? "-")", detail: "d",
             beganAt: .at(0), openedAt: .at(1))
         try await AlertRepository(database: house.database).record(alert)
         return alert
@@ -161,7 +164,7 @@ struct AlertDecisionTests {
         try await withHouse(engine) { house in
             let alerts = AlertRepository(database: house.database)
             let (scope, audit) = (AlertScope.vault(house.vault.id), house.audit(as: "alert.acknowledge"))
-            let alert = try await open(house, vault: house.vault.id)
+            let alert = try await open(house, vault: house.vault.id, audience: .vault)
             var acknowledged = alert
             acknowledged.acknowledgedAt = .at(50)
             acknowledged.acknowledgedBy = ada
@@ -226,6 +229,34 @@ struct AlertDecisionTests {
             #expect(try await alerts.find(alert.id, in: .instance) == alert)
             #expect(try await rules.version() == version)
             #expect(try await house.database.count("audit_records", where: "action = 'alert.acknowledge'") == 0)
+        }
+    }
+
+    @Test(
+        "a vault reads the instance's alert about it, and cannot silence it; the instance's people decide",
+        arguments: TestEngine.all)
+    func instanceAlert(engine: TestEngine) async throws {
+        try await withHouse(engine) { house in
+            let alerts = AlertRepository(database: house.database)
+            let (scope, audit) = (AlertScope.vault(house.vault.id), house.audit(as: "alert.acknowledge"))
+            let alert = try await open(house, vault: house.vault.id)
+            #expect(try await alerts.find(alert.id, in: scope) == alert)
+            let acknowledging = await #expect(throws: PosternError.self) {
+                _ = try await alerts.acknowledge(alert.id, in: scope, by: ada, note: nil, at: .at(9), audit: audit)
+            }
+            let resolving = await #expect(throws: PosternError.self) {
+                _ = try await alerts.resolve(
+                    alert.id, in: scope, by: ada, note: nil, at: .at(9), rule: { _ in }, audit: audit)
+            }
+            #expect(acknowledging?.code == .forbidden && resolving?.code == .forbidden)
+            #expect(try await alerts.find(alert.id, in: scope) == alert)
+            #expect(try await house.database.count("audit_records", where: "action = 'alert.acknowledge'") == 0)
+            let decision = try await alerts.acknowledge(
+                alert.id, in: .instance, by: ada, note: nil, at: .at(9), audit: audit)
+            guard case .done = decision else {
+                Issue.record("\(decision)")
+                return
+            }
         }
     }
 

@@ -101,6 +101,24 @@ struct RefusalTests {
         }
     }
 
+    @Test("who is refused elsewhere with the same key is a record of its own, with that address")
+    func addresses() async throws {
+        try await withLog { log in
+            let recorder = recorder(log)
+            let rightful = AuditHouse.actor
+            let thief = Actor(
+                id: rightful.id, label: rightful.label, door: rightful.door, address: "198.51.100.66",
+                requestID: "req_2")
+            for actor in [rightful, thief, rightful, thief] {
+                recorder.note(actor, .keyWrite, resource: "a", vault: log.vault, error: Self.error)
+            }
+            await recorder.flush(everything: true)
+            let entries = try await refused(log)
+            #expect(Set(entries.map(\.actor.address)) == ["192.0.2.7", "198.51.100.66"])
+            #expect(entries.map(count) == [2, 2])
+        }
+    }
+
     @Test("what finds no room is counted, and the count is written down")
     func bounded() async throws {
         try await withLog { log in

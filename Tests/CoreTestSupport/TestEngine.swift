@@ -33,6 +33,14 @@ package struct TestEngine: Sendable, CustomStringConvertible {
         return (database, { try await server.dropDatabase(name) })
     }
 
+    /// Opens a PostgreSQL database of this suite once more, as another process would.
+    package static func join(_ name: String) async throws -> any SQLDatabase {
+        var logger = Logger(label: "tests")
+        logger.logLevel = .critical
+        return try await PostgreSQLDatabase.open(
+            PostgreSQLConfiguration(url: try await TemporaryPostgreSQL.shared().url(name)), logger: logger)
+    }
+
     package static let all: [TestEngine] = [.sqlite, .postgreSQL]
 
     /// Where a test asks for no engine: SQLite, or what `POSTERN_TEST_ENGINE` names, so that every suite runs on each.

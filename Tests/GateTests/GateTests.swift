@@ -360,7 +360,7 @@ struct GateTests {
         switch gate.decide(.caller(caller(.send, in: vault)), .messageSend, on: .vault(vault, .unlimited)) {
         case .allow(let obligations, let reason):
             #expect(obligations == [.limit, .approval])
-            #expect(reason == "robot has the scope send")
+            #expect(reason.description == "robot has the scope send")
         case .deny(let error): Issue.record("\(error)")
         }
     }

@@ -96,7 +96,7 @@ struct VaultControllerTests {
         }
     }
 
-    @Test("a resumption wakes the dispatcher", .timeLimit(.minutes(1)))
+    @Test("a resumption wakes the dispatcher", .timeLimit(.minutes(5)))
     func wakes() async throws {
         try await withDoor { door in
             let admin = try await desk(door, .admin)

@@ -340,7 +340,42 @@ struct AdministrationTests {
         }
     }
 
-    @Test("a link that went by letter is in no answer; where the letter is not taken, it is")
+    @Test(
+        "without mail, the link of who belongs to a vault is in no hands but those of its owners, and of the instance's"
+    )
+    func linksOpenNoVault() async throws {
+        try await withMembers { people in
+            let owner = try await people.person("olga", .owner)
+            let admin = try await people.person("adam", .admin)
+            let keeper = try await people.person("kate", .admin, in: [people.vault: .owner])
+            let member = try await people.person("mia", .member, in: [people.vault: .viewer])
+            let loner = try await people.person("lena", .member)
+            func reset(_ person: Person, by asker: Person) async throws -> ErrorCode? {
+                try await refusal {
+                    _ = try await people.directory.resetPassword(
+                        of: person.id, by: asker, audit: people.audits(.userWrite, asker))
+                }
+            }
+            #expect(try await reset(member, by: admin) == .forbidden)
+            #expect(try await people.database.count("one_time_tokens") == 0, "no link was made")
+            #expect(try await reset(loner, by: admin) == nil)
+            #expect(try await reset(member, by: keeper) == nil)
+            #expect(try await reset(keeper, by: keeper) == nil)
+            #expect(try await reset(member, by: owner) == nil)
+            let other = try await people.house.neighbour().vault.id
+            try await people.setMember(member, .viewer, in: other, by: nil)
+            #expect(try await reset(member, by: keeper) == .forbidden, "one vault of two")
+        }
+        try await withMembers(hasMail: true) { people in
+            let admin = try await people.person("adam", .admin)
+            let member = try await people.person("mia", .member, in: [people.vault: .viewer])
+            let handover = try await people.directory.resetPassword(
+                of: member.id, by: admin, audit: people.audits(.userWrite, admin))
+            #expect(handover.isSent, "the link goes to the person")
+        }
+    }
+
+    @Test("a link that went by letter is in no answer; where the letter is not taken, no link is, but of a new account")
     func letters() async throws {
         try await withMembers(hasMail: true) { people in
             let owner = try await people.person("olga", .owner)
@@ -354,7 +389,11 @@ struct AdministrationTests {
             #expect(letter.to == "mia@example.org" && letter.text.contains("https://postern.example.com/"))
             #expect(letter.text.contains("#token="))
             people.letters.breakDown()
-            #expect(try await !reset().token.isEmpty)
+            #expect(try await refusal { _ = try await reset() } == .overloaded)
+            let made = try await people.directory.makeUser(
+                email: "nora@example.org", name: "Nora", role: .member, by: owner,
+                audit: people.audits(.userWrite, owner))
+            #expect(try !made.link.token.isEmpty)
         }
     }
 

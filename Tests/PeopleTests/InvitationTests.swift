@@ -275,7 +275,7 @@ struct InvitationTests {
             // Whether the instance invited somebody shows in no vault.
             try await people.invite(
                 "n0@example.org", .member, [people.vault: .viewer], vault: people.vault, by: keeper)
-            for number in 1...48 { try await people.invite("n\(number)@example.org", by: owner) }
+            for number in 1...49 { try await people.invite("n\(number)@example.org", by: owner) }
             #expect(try await refusal { _ = try await people.invite("more@example.org", by: owner) } == .conflict)
             try await people.directory.revoke(first.id, by: owner, audit: people.audits(.invitationWrite, owner))
             try await people.invite("more@example.org", by: owner)
@@ -297,7 +297,17 @@ struct InvitationTests {
                         "mia@example.org", .member, [people.vault: .viewer], vault: people.vault, by: keeper)
                 }
             }
-            #expect(try await byVault() == .forbidden)
+            func answer(_ email: String) async throws -> String {
+                do {
+                    try await people.invite(
+                        email, .member, [people.vault: .viewer], vault: people.vault, by: keeper)
+                    return "invited"
+                } catch let error as PosternError { return error.description + error.fix }
+            }
+            #expect(try await answer("new@example.org") == "invited")
+            #expect(try await byVault() == .conflict)
+            #expect(
+                try await answer("mia@example.org") == answer("new@example.org"), "nobody finds out who was deleted")
             let (_, token) = try await people.invite("mia@example.org", by: owner)
             #expect(try await byVault() == nil)
             guard case .signedIn(let signedIn, _) = try await people.accept(token) else {
@@ -355,6 +365,55 @@ struct InvitationTests {
                 return
             }
             #expect(signedIn.person.memberships == [people.vault: .viewer])
+        }
+    }
+
+    @Test("invitations that wait in one place take no room from those of another", arguments: TestEngine.all)
+    func room(_ engine: TestEngine) async throws {
+        try await withMembers(engine) { people in
+            let owner = try await people.person("olga", .owner, in: [people.vault: .owner])
+            let other = try await people.house.neighbour().vault.id
+            let keeper = try await people.person("kim", .member, in: [people.vault: .owner, other: .owner])
+            func invite(_ name: String, _ vault: VaultID?, by asker: Person) async throws -> ErrorCode? {
+                try await refusal {
+                    try await people.invite(
+                        "\(name)@example.net", .viewer, vault.map { [$0: .viewer] } ?? [:], vault: vault, by: asker)
+                }
+            }
+            for number in 0..<Invitation.pendingLimitOfVault {
+                #expect(try await invite("v\(number)", people.vault, by: keeper) == nil)
+            }
+            #expect(try await invite("more", people.vault, by: keeper) == .conflict)
+            #expect(try await invite("more", other, by: keeper) == nil)
+            for number in 0..<Invitation.pendingLimit {
+                #expect(try await invite("i\(number)", nil, by: owner) == nil)
+            }
+            #expect(try await invite("another", nil, by: owner) == .conflict)
+            #expect(try await invite("another", other, by: keeper) == nil)
+        }
+    }
+
+    @Test("who belongs to an archived vault does not change by an invitation; the rest of it is given")
+    func archived() async throws {
+        try await withMembers { people in
+            let owner = try await people.person("olga", .owner, in: [people.vault: .owner])
+            let other = try await people.house.neighbour().vault.id
+            let mia = try await people.person("mia", .viewer, in: [people.vault: .viewer])
+            let (_, token) = try await people.invite(
+                "mia@example.org", .member, [people.vault: .operator, other: .viewer], by: owner)
+            let (_, second) = try await people.invite(
+                "nina@example.org", .member, [people.vault: .viewer], by: owner)
+            try await people.database.write { connection in
+                try connection.execute("UPDATE vaults SET state = 'archived' WHERE id = \(people.vault.text)")
+            }
+            people.house.vaults.invalidateAll()
+            _ = try await people.accept(token, signedIn: mia)
+            #expect(try await people.again(mia.id).memberships == [people.vault: .viewer, other: .viewer])
+            guard case .signedIn(let nina, _) = try await people.accept(second) else {
+                Issue.record("not in")
+                return
+            }
+            #expect(nina.person.memberships.isEmpty)
         }
     }
 

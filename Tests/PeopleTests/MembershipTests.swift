@@ -34,6 +34,18 @@ struct MembershipTests {
         }
     }
 
+    @Test("what an owner of the instance does in a vault that is not theirs stands in the instance's log as well")
+    func outsiders() async throws {
+        try await withMembers { people in
+            let head = try await people.person("kim", .owner)
+            try await people.setMember(head, .owner, by: head)
+            let log = try await people.log().filter { $0.contains(" member.write kim@example.org \(head.id.text)") }
+            #expect(log.count == 2)
+            #expect(log.count { $0.hasPrefix(people.vault.text) } == 1)
+            #expect(log.last { !$0.hasPrefix(people.vault.text) }?.contains(people.vault.text) == true)
+        }
+    }
+
     @Test("a membership counts at the next request, and its end as well")
     func atOnce() async throws {
         try await withMembers { people in

@@ -177,6 +177,21 @@ struct SingleSignOnFlowTests {
 
     @Test("codes that the provider does not take have an end, a good one takes no attempt away")
     func attempts() async throws {
+        // Answers without a code, too: each spends its question, which is a row.
+        try await House.with({ $0.addressAttempts = 5 }) { house in
+            for number in 0..<8 {
+                let start = try await house.signOn.begin(to: .page("/"))
+                let finish = try await house.signOn.finish(
+                    house.answer(start, code: nil, error: "access_denied"), browser: start.browser, person: nil,
+                    visit: House.visit)
+                guard case .refused(let error, _) = finish.result else {
+                    Issue.record("not refused")
+                    continue
+                }
+                #expect((error.code == .tooManyAttempts) == (number >= 5))
+            }
+            #expect(try await house.people.database.count("one_time_tokens") == 5)
+        }
         try await House.with({ $0.addressAttempts = 5 }) { house in
             try await house.people.add()
             for _ in 0..<6 { #expect(try await house.signIn().signedIn != nil) }

@@ -6,7 +6,9 @@ import Model
 import OpenIDTestSupport
 import People
 import SQL
+import Sealing
 import Store
+import TestSupport
 import Testing
 import Vaults
 import WebTestSupport
@@ -174,6 +176,162 @@ struct SingleSignOnPeopleTests {
             let bob = try await house.signIn(["sub": #""bob""#, "email": #""bob@example.com""#])
             #expect(bob.refusal != nil)
             #expect(try await house.people.database.count("user_identities") == 1)
+            #expect(try await house.user("bob@example.com")?.role == .owner, "no group gave it")
+        }
+    }
+
+    @Test(
+        "who makes an account for another's address keeps no way in once the other joins it", arguments: TestEngine.all)
+    func hijack(_ engine: TestEngine) async throws {
+        try await House.with(on: engine, Self.groups) { house in
+            let (people, own) = (house.people, try await house.people.vault("own"))
+            let mallory = try await people.add("mallory@example.com", name: "Mallory")
+            try await people.join(mallory, own, as: .owner)
+            let asker = try #require(try await people.users.person(mallory.id, at: people.clock.now()))
+            // There is no mail: the link for the boss's address is in Mallory's hands.
+            let made = try await house.directory.invite(
+                .init(
+                    email: "ada@example.com", role: .member, grants: [.init(vault: own, role: .viewer)], vault: own),
+                by: asker, audit: people.audit(.invitationWrite))
+            guard case .answered(let link) = made.link else {
+                Issue.record("no link")
+                return
+            }
+            let token = String(link.reveal().split(separator: "#token=")[1])
+            _ = try await house.directory.accept(
+                token: Secret(token), name: "Ada", password: PeopleHouse.password, signedIn: nil, visit: House.visit)
+            let session = try await people.signIn()
+            let factor = try await people.secondFactor(session)
+            people.clock.advance(seconds: 60)
+            let second = try await people.signIn(code: people.code(factor.totp).reveal())
+            _ = try await people.accounts.makeResetLink(for: session.person.id, audit: people.audit(.userWrite))
+
+            let now = "\(people.clock.now().seconds)"
+            let boss = try #require(try await house.signIn(["groups": #"["owners"]"#, "auth_time": now]).signedIn)
+            #expect(boss.person.id == session.person.id && boss.person.role == .owner)
+            for old in [session, second] {
+                #expect(try await refusal { _ = try await people.person(old) } == .unauthorized)
+                #expect(
+                    try await refusal {
+                        _ = try await people.sessions.refresh(old.refreshToken, visit: House.visit)
+                    } != nil)
+            }
+            people.clock.advance(seconds: 60)
+            #expect(
+                try await refusal {
+                    _ = try await people.signIn(code: people.code(factor.totp).reveal())
+                } == .unauthorized)
+            #expect(try await people.database.count("one_time_tokens", where: "user_id IS NOT NULL") == 0)
+            #expect(try await people.database.count("recovery_codes") == 0)
+            #expect(try await people.database.count("users", where: "totp_secret IS NOT NULL") == 0)
+            let user = try #require(try await house.user())
+            #expect(!user.hasPassword && !user.hasSecondFactor)
+            let records = try await people.records(.userWrite).filter { $0.actor == house.provider.issuer }
+            #expect(records.contains { $0.after?.contains(#""has_password":false"#) == true })
+            try await people.withLetters {
+                try await eventually("a letter on what was taken away") {
+                    people.mail.letters.contains {
+                        $0.to == "ada@example.com" && $0.text.contains("joined with single")
+                    }
+                }
+            }
+            // Once: a password that the person sets from now on stays.
+            try await people.accounts.changePassword(
+                people.person(boss), current: nil, new: Secret("quite another four words"), visit: House.visit)
+            #expect(try await house.signIn(["groups": #"["owners"]"#]).signedIn != nil)
+            #expect(try await house.user()?.hasPassword == true)
+            #expect(try await people.person(boss).role == .owner)
+        }
+    }
+
+    @Test("who joins an account from a session of it keeps what they sign in with")
+    func joinedFromInside() async throws {
+        try await House.with { house in
+            try await house.people.add()
+            let person = try await house.people.signIn().person
+            #expect(
+                try await house.signIn(["auth_time": "\(house.people.clock.now().seconds)"], again: person).signedIn
+                    != nil)
+            #expect(try await house.people.database.count("user_identities") == 1)
+            #expect(try await house.user()?.hasPassword == true)
+        }
+    }
+
+    @Test("who is turned away has the least role from then on, and no session that the provider began")
+    func turnedAway() async throws {
+        try await House.with(Self.groups) { house in
+            let people = house.people
+            let first = try #require(try await house.signIn(["groups": #"["admins"]"#]).signedIn)
+            let owner = try await people.add("owner@example.com", name: "Owner", role: .owner)
+            #expect(try await house.signIn(["groups": #"["owners"]"#]).signedIn != nil)
+            let bySelf = try await people.signIn("owner@example.com")
+            #expect(try await people.person(first).role == .owner)
+            #expect(try await house.signIn(["groups": "[]"]).refusal != nil)
+            #expect(try await refusal { _ = try await people.person(first) } == .unauthorized)
+            #expect(
+                try await refusal {
+                    _ = try await people.sessions.refresh(first.refreshToken, visit: House.visit)
+                } != nil)
+            #expect(try await house.user()?.role == .viewer)
+            #expect(try await people.person(bySelf).id == owner.id, "others' sessions go on")
+            #expect(
+                try await people.database.count("sessions", where: "end_reason = 'turned_away'") == 2)
+            let ends = try await people.records(.sessionEnd)
+            #expect(ends.count == 1 && ends.first?.actor == house.provider.issuer)
+            // The last owner stays one, and has to sign in all the same.
+            let last = try #require(try await house.signIn(["groups": #"["owners"]"#]).signedIn)
+            try await house.setActive(owner, false)
+            #expect(try await house.signIn(["groups": "[]"]).refusal != nil)
+            #expect(try await house.user()?.role == .owner)
+            #expect(try await refusal { _ = try await people.person(last) } == .unauthorized)
+        }
+    }
+
+    @Test("groups change nothing in an archived vault until it is back")
+    func archived() async throws {
+        try await House.with(Self.groups) { house in
+            let (main, other) = (try await house.people.vault(), try await house.people.vault("other"))
+            #expect(try await house.signIn(["groups": #"["staff"]"#]).signedIn != nil)
+            func set(_ state: String, _ vault: VaultID) async throws {
+                try await house.people.database.write { connection in
+                    try connection.execute("UPDATE vaults SET state = \(state) WHERE id = \(vault.text)")
+                }
+                house.vaults.invalidateAll()
+            }
+            try await set("archived", other)
+            #expect(try await house.signIn(["groups": #"["staff","ops"]"#]).signedIn != nil)
+            #expect(try await house.memberships() == ["default": "operator by groups"])
+            try await set("archived", main)
+            #expect(try await house.signIn(["groups": #"["staff"]"#]).signedIn != nil)
+            #expect(try await house.memberships() == ["default": "operator by groups"])
+            try await set("active", main)
+            #expect(try await house.signIn(["groups": #"["staff"]"#]).signedIn != nil)
+            #expect(try await house.memberships().isEmpty)
+        }
+    }
+
+    @Test("an address and the word that it is verified count only together, from one document")
+    func oneDocument() async throws {
+        try await House.with(Self.groups) { house in
+            try await house.people.add("boss@example.com", name: "Boss", role: .owner)
+            house.provider.change {
+                $0.userInfo = .json(
+                    #"{"sub":"248289761001","groups":["staff"],"email":"ada@example.com","email_verified":true}"#)
+            }
+            let start = try await house.signIn(["email": #""boss@example.com""#, "email_verified": nil])
+            #expect(start.signedIn?.person.email == "ada@example.com")
+            house.provider.change {
+                $0.userInfo = .json(#"{"sub":"248289761001","groups":["staff"],"email_verified":true,"xms_edov":true}"#)
+            }
+            let other = try await house.signIn(
+                ["sub": #""248289761001""#, "email": #""boss@example.com""#, "email_verified": nil])
+            #expect(other.signedIn?.person.email == "ada@example.com", "known by the subject")
+            #expect(try await house.people.database.count("user_identities") == 1)
+            try await house.people.database.write { connection in
+                try connection.execute("DELETE FROM user_identities")
+            }
+            let alone = try await house.signIn(["email": #""boss@example.com""#, "email_verified": nil])
+            #expect(alone.refusal?.code == .signInRefused, "nobody said that of this address")
         }
     }
 

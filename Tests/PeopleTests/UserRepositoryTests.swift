@@ -228,6 +228,13 @@ struct UserRepositoryTests {
             let person = try #require(try await house.users.person(user.id, at: house.clock.now()))
             #expect(person.role == .admin && person.memberships == [vault: .operator])
             #expect(person.session.text == "ses_0000000000000000" && person.authenticatedAt == house.clock.now())
+            #expect(person.method == .password)
+            // With all that they have: what wants a second factor is not refused to who has one.
+            _ = try await house.secondFactor(try await house.signIn())
+            let strong = try #require(try await house.users.person(user.id, at: house.clock.now()))
+            #expect(strong.method == .secondFactor)
+            let foreign = try await house.add("bob@example.com", password: nil)
+            #expect(try await house.users.person(foreign.id, at: house.clock.now())?.method == .openID)
             #expect(try await house.users.person(house.ids.next(), at: house.clock.now()) == nil)
             try await house.database.write { connection in
                 try connection.execute("UPDATE users SET is_active = 0 WHERE id = \(user.id.text)")

@@ -96,7 +96,7 @@ struct LivePoolTests {
     @Test("an idle connection says QUIT when its time is over")
     func idleTimeout() async throws {
         var configuration = SMTPClientConfiguration.brisk
-        configuration.idleTimeout = .milliseconds(300)
+        configuration.idleTimeout = .seconds(5)
         let (ended, end) = AsyncStream.makeStream(of: Void.self)
         let script: ScriptedServer.Script = { peer in
             defer { end.finish() }

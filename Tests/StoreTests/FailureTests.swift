@@ -270,6 +270,28 @@ struct FailureTests {
         }
     }
 
+    @Test("a person's key in another vault is another key", arguments: TestEngine.all)
+    func keysOfPeople(engine: TestEngine) async throws {
+        try await withHouse(engine) { house in
+            let person: UserID = house.ids.next()
+            let neighbour = try await house.neighbour()
+            func key(in vault: VaultID) -> RepairKey {
+                RepairKey(
+                    "k-1", digest: [1],
+                    caller: Caller(vault: vault, identity: .member(person), label: "a", scopes: .all),
+                    now: house.clock.now(), expiresAt: house.clock.now().adding(seconds: 60))
+            }
+            try await fail(house)
+            try await fail(house, by: neighbour.caller)
+            let done = RepairOutcome.done(1, skipped: 0, isLast: true)
+            #expect(try await repair(.drain, house, key: key(in: house.vault.id)) == done)
+            #expect(try await repair(.drain, house, in: neighbour.vault.id, key: key(in: neighbour.vault.id)) == done)
+            #expect(
+                try await repair(.drain, house, in: neighbour.vault.id, key: key(in: neighbour.vault.id))
+                    == .replayed(answer: "done 1, skipped 0"))
+        }
+    }
+
     @Test("the key is written with the last chunk only")
     func keyOfChunks() async throws {
         try await withHouse { house in

@@ -160,7 +160,7 @@ struct LifecycleTests {
         }
     }
 
-    @Test("a resumption tells the dispatchers", .timeLimit(.minutes(1)))
+    @Test("a resumption tells the dispatchers", .timeLimit(.minutes(5)))
     func wakes() async throws {
         try await withHouse { house in
             let heard = house.database.announcements()

@@ -8,7 +8,7 @@ import ServiceLifecycle
 import Store
 import Synchronization
 
-/// The first refusal of an actor, action and reason is written at the next flush; what follows within a minute becomes one
+/// The first refusal of an actor at an address, action and reason is written at the next flush; what follows within a minute becomes one
 /// record with a count.
 package final class RefusalRecorder: Service {
     package struct Limits: Sendable {
@@ -29,6 +29,8 @@ package final class RefusalRecorder: Service {
         let action: Action
         let vault: VaultID?
         let code: ErrorCode
+        /// A stolen key is refused elsewhere than the one it was stolen from.
+        let address: String?
     }
 
     /// One kind of refusal, and what of it has not been written down yet.
@@ -74,7 +76,7 @@ package final class RefusalRecorder: Service {
     /// - Parameter vault: the chain that it is written to; `nil`: the instance's.
     package func note(_ actor: Actor, _ action: Action, resource: String, vault: VaultID?, error: PosternError) {
         let now = clock.now()
-        let key = Key(actor: actor.id, action: action, vault: vault, code: error.code)
+        let key = Key(actor: actor.id, action: action, vault: vault, code: error.code, address: actor.address)
         let resource = String(resource.prefix(300))
         state.withLock { state in
             if var tally = state.tallies[key] {

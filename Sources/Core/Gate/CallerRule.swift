@@ -13,7 +13,7 @@ struct CallerRule {
 
     /// Why the caller may.
     /// - Throws: `forbidden`.
-    func reason(_ caller: Caller) throws(PosternError) -> String {
+    func grounds(_ caller: Caller) throws(PosternError) -> Grounds {
         guard !caller.isReadOnly || rule.changesNothing else {
             throw PosternError(
                 .forbidden, "\(caller.label) may only read, and \(action.rawValue) changes something",
@@ -30,7 +30,7 @@ struct CallerRule {
                 "\(caller.label) is bound in what it sends, and \(action.rawValue) sends what others handed in",
                 fix: "Use a key that is no agent's, and has neither sender_domains nor a rate limit of its own.")
         }
-        if case .smtpUser = caller.identity, rule.isOpenToLogins { return "SMTP users may" }
+        if case .smtpUser = caller.identity, rule.isOpenToLogins { return .login }
         guard let scopes = rule.scopes else {
             throw rule.isOpenToLogins ? Denial.noLogin(caller, action) : Denial.noPerson(action)
         }
@@ -41,8 +41,7 @@ struct CallerRule {
                 .forbidden, "\(caller.label) may not \(action.rawValue)",
                 fix: "Use a key with the scope \(needed); GET /v1/me lists the scopes of yours.")
         }
-        return scopes.isEmpty
-            ? "every caller may" : "\(caller.label) has the scope \(common.namesInOrder.joined(separator: ", "))"
+        return scopes.isEmpty ? .known : .scopes(caller, common)
     }
 }
 

@@ -5,7 +5,7 @@ package import Model
 package struct Gate: Sendable {
     /// A yes, and what has to happen beside it; or a no, with its reason and what to do.
     package enum Decision: Sendable {
-        case allow(Obligations, because: String)
+        case allow(Obligations, because: Grounds)
         case deny(PosternError)
     }
 
@@ -38,21 +38,21 @@ package struct Gate: Sendable {
     /// As `authorize`, for those who want to know why.
     package func decide(_ principal: Principal, _ action: Action, on resource: Resource) -> Decision {
         do throws(PosternError) {
-            return .allow(action.rule.obligations, because: try reason(principal, action, resource))
+            return .allow(action.rule.obligations, because: try grounds(principal, action, resource))
         } catch {
             return .deny(error)
         }
     }
 
-    private func reason(
+    private func grounds(
         _ principal: Principal,
         _ action: Action,
         _ resource: Resource
-    ) throws(PosternError) -> String {
+    ) throws(PosternError) -> Grounds {
         let rule = action.rule
         if rule.isOpen {
             guard case .open = resource else { throw Denial.misplaced(action) }
-            return "everybody may"
+            return .everybody
         }
         switch (resource, principal) {
         case (_, .stranger): throw Denial.unsigned
@@ -60,9 +60,9 @@ package struct Gate: Sendable {
         case (.vault(let vault, let standing), .caller(let caller)):
             guard caller.vault == vault, standing.state != .deleted else { throw Denial.absent }
             if let person = caller.person { return try ask(person, action, rule, vault, standing) }
-            let reason = try CallerRule(action, rule).reason(caller)
+            let grounds = try CallerRule(action, rule).grounds(caller)
             try StandingRule(action, rule).check(standing)
-            return reason
+            return grounds
         case (.vault(let vault, let standing), .person(let person)):
             guard standing.state != .deleted else { throw Denial.absent }
             return try ask(person, action, rule, vault, standing)
@@ -70,10 +70,10 @@ package struct Gate: Sendable {
         case (.account, .person(let person)):
             guard rule.isOwn else { throw Denial.misplaced(action) }
             try check(person, action, rule)
-            return "everybody who signed in may, for themselves"
+            return .ownAccount
         case (.instance, .caller(let caller)), (.account, .caller(let caller)):
             guard let person = caller.person else { throw Denial.noPerson(action) }
-            return try reason(.person(person), action, resource)
+            return try grounds(.person(person), action, resource)
         }
     }
 
@@ -84,13 +84,13 @@ package struct Gate: Sendable {
         _ rule: ActionRule,
         _ vault: VaultID,
         _ standing: VaultStanding
-    ) throws(PosternError) -> String {
+    ) throws(PosternError) -> Grounds {
         let role = person.memberships[vault]
-        let reason: String
+        let grounds: Grounds
         if let role, let least = rule.member, role >= least {
-            reason = "\(person.email) is \(role.rawValue) of the vault, and it takes \(least.rawValue)"
+            grounds = .member(person, role, least: least)
         } else if let steward = rule.steward, person.role >= steward {
-            reason = "\(person.email) is \(person.role.rawValue) of the instance, and it takes \(steward.rawValue)"
+            grounds = .instance(person, least: steward)
         } else {
             // Who is neither a member nor looks after vaults does not learn that there is such a vault.
             guard let role else {
@@ -101,11 +101,11 @@ package struct Gate: Sendable {
         }
         try check(person, action, rule)
         try StandingRule(action, rule).check(standing)
-        return reason
+        return grounds
     }
 
     /// A person, at the instance.
-    private func ask(_ person: Person, _ action: Action, _ rule: ActionRule) throws(PosternError) -> String {
+    private func ask(_ person: Person, _ action: Action, _ rule: ActionRule) throws(PosternError) -> Grounds {
         guard let least = rule.instance else { throw Denial.misplaced(action) }
         guard person.role >= least else {
             throw PosternError(
@@ -114,7 +114,7 @@ package struct Gate: Sendable {
                 fix: "Ask somebody who has that role.")
         }
         try check(person, action, rule)
-        return "\(person.email) is \(person.role.rawValue) of the instance, and it takes \(least.rawValue)"
+        return .instance(person, least: least)
     }
 
     /// Whether the sign-in is good enough for this.

@@ -30,20 +30,18 @@ struct AccessToken: Sendable {
     }
 
     private let keys: JWTKeyCollection
-    private let issuer: String
     private let lifetime: Int
 
-    init(key: Secret<[UInt8]>, issuer: String, lifetime: Int) async {
+    init(key: Secret<[UInt8]>, lifetime: Int) async {
         keys = JWTKeyCollection()
         await keys.add(hmac: HMACKey(from: key.reveal()), digestAlgorithm: .sha256)
-        self.issuer = issuer
         self.lifetime = lifetime
     }
 
     func make(for person: Person, at now: Timestamp) async throws -> Secret<String> {
         let issued = Date(timeIntervalSince1970: Double(now.seconds))
         let claims = Claims(
-            iss: IssuerClaim(value: issuer), aud: AudienceClaim(value: Self.audience),
+            iss: IssuerClaim(value: Self.issuer), aud: AudienceClaim(value: Self.audience),
             sub: SubjectClaim(value: person.id.text), sid: person.session.text, iat: IssuedAtClaim(value: issued),
             nbf: NotBeforeClaim(value: issued),
             exp: ExpirationClaim(value: issued.addingTimeInterval(Double(lifetime))),
@@ -61,7 +59,7 @@ struct AccessToken: Sendable {
             let claims = try? await keys.verify(text, as: Claims.self)
         else { return nil }
         let time = Double(now.milliseconds) / 1000
-        guard claims.iss.value == issuer, claims.aud.value == [Self.audience],
+        guard claims.iss.value == Self.issuer, claims.aud.value == [Self.audience],
             claims.exp.value.timeIntervalSince1970 > time,
             claims.nbf.value.timeIntervalSince1970 <= time + Self.leeway,
             claims.iat.value.timeIntervalSince1970 <= time + Self.leeway,

@@ -51,7 +51,7 @@ package final class AccountKeeper: Sendable {
     }
 
     /// Sets a new password. All other sessions of the person end; this one goes on.
-    /// - Parameter current: the password until now; counted as an attempt like a sign-in. Who has none yet gives none.
+    /// - Parameter current: the password until now; counted as an attempt, as in `reauthenticate`. Who has none yet gives none.
     /// - Throws: `unauthorized`, `too_many_attempts`, `weak_password`; `reauthentication_required` for a first password.
     package func changePassword(
         _ person: Person,
@@ -67,8 +67,8 @@ package final class AccountKeeper: Sendable {
             try await sessions.check.pass(
                 // A session shows the second factor already; the password is what is asked for again.
                 .init(
-                    email: person.email, password: current, code: nil, wantsCode: false, action: .accountSecure,
-                    visit: visit)
+                    email: person.email, person: person.id, password: current, code: nil, wantsCode: false,
+                    action: .accountSecure, visit: visit)
             ) { passed in
                 try await store(
                     hash, for: person, change: "password", visit: visit, settling: passed.settlement

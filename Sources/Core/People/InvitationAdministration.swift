@@ -122,7 +122,7 @@ extension PeopleDirectory {
         let slugs = try await slugs(of: Set(invitation.grants.map(\.vault)))
         let joined = invitation.grants.compactMap { grant in slugs[grant.vault].map { (slug: $0, role: grant.role) } }
         let link = Secret("\(configuration.publicURL)/invitation#token=\(text.reveal())")
-        return await hand(
+        return try await hand(
             link, to: invitation.email, key: "invitation/\(invitation.id.text)/\(invitation.issuedAt.milliseconds)"
         ) {
             .invitation(
@@ -136,20 +136,19 @@ extension PeopleDirectory {
         _ scene: InvitationRepository.Scene
     ) throws(PosternError) {
         try InvitationRule(scene.asker).check(invitation)
-        guard !scene.isBarred || invitation.vault == nil else {
+        // One answer for both: the owner of a vault does not find out who was deleted.
+        guard !scene.isRepeated, !scene.isBarred || invitation.vault == nil else {
             throw PosternError(
-                .forbidden, "an account with this address was deleted",
-                fix: "Have an admin of the instance invite them (POST /api/invitations).")
+                .conflict, "an invitation waits for this address already, or the address is not for you to invite",
+                fix:
+                    "Send it again (POST …/{id}/resend), or revoke it first (DELETE …/{id}); where there is none, have an"
+                    + " admin of the instance invite them (POST /api/invitations).")
         }
-        guard !scene.isRepeated else {
+        let limit = invitation.vault == nil ? Invitation.pendingLimit : Invitation.pendingLimitOfVault
+        guard scene.pending < limit else {
             throw PosternError(
-                .conflict, "an invitation waits for this address already",
-                fix: "Send it again (POST …/{id}/resend), or revoke it first (DELETE …/{id}).")
-        }
-        guard scene.pending < Invitation.pendingLimit else {
-            throw PosternError(
-                .conflict, "\(Invitation.pendingLimit) invitations wait to be accepted, and there may be no more",
-                fix: "Revoke some that nobody will accept (GET /api/invitations?state=pending), or wait.")
+                .conflict, "\(limit) invitations wait to be accepted, and there may be no more",
+                fix: "Revoke some that nobody will accept (GET …/invitations?state=pending), or wait.")
         }
     }
 

@@ -23,7 +23,7 @@ package struct PeopleConfiguration: Sendable {
     package var passwordSignIn = true
     /// Whether somebody who signed in by password alone may do no more than set up a second factor. The gate asks.
     package var requiresSecondFactor = false
-    /// How people reach the instance, without a slash at the end: in links, and as the issuer of access tokens.
+    /// How people reach the instance, without a slash at the end: in links.
     package let publicURL: String
     /// What authenticator apps show.
     package var issuerName = "Postern"

@@ -60,12 +60,15 @@ package final class PeopleDirectory: Sendable {
     }
 
     /// Sends a letter with a link; the link comes back where there is no mail, or it did not take the letter.
+    /// - Parameter isSecret: the link opens an account that somebody has: where there is mail, nobody else gets it.
+    /// - Throws: `overloaded` where the letter was not taken, and the link is secret.
     func hand(
         _ link: Secret<String>,
         to email: String,
         key: String,
+        isSecret: Bool = false,
         _ letter: (_ link: String) -> PeopleLetter
-    ) async -> Handover {
+    ) async throws(PosternError) -> Handover {
         guard let mail else { return .answered(link) }
         let letter = letter(link.reveal())
         do {
@@ -73,8 +76,16 @@ package final class PeopleDirectory: Sendable {
             return .sent
         } catch {
             logger.warning(
-                "a letter to a person was not taken, so its link is in the answer",
+                isSecret
+                    ? "a letter to a person was not taken"
+                    : "a letter to a person was not taken, so its link is in the answer",
                 metadata: ["error": "\(PosternError(describing: error).code.rawValue)"])
+            if isSecret {
+                throw PosternError(
+                    .overloaded,
+                    "the letter with the link was not taken, and nobody but the account's owner gets the link",
+                    fix: "Have the vault that people's mail is sent from looked into, then ask again.")
+            }
             return .answered(link)
         }
     }

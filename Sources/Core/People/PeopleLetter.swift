@@ -71,6 +71,10 @@ package struct PeopleLetter: Hashable, Sendable {
         case secondFactorAdded = "a second factor was added"
         case secondFactorRemoved = "the second factor was removed"
         case recoveryCodesReplaced = "the recovery codes were replaced"
+        case identityJoined = """
+            it was joined with single sign-on, and whatever else opened it was taken away: the password, the second \
+            factor, and all sessions
+            """
         case roleChanged = "the role at the instance was changed"
         case sessionStolen = "a refresh token was used twice, and its session was ended: somebody may have copied it"
     }

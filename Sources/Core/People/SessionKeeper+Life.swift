@@ -75,6 +75,8 @@ extension SessionKeeper {
 
     /// Has somebody who is signed in show again who they are: by password, with the code where they have a second factor; by
     /// code alone where they have no password. The session goes by new texts then.
+    ///
+    /// Attempts count against the person, apart from sign-ins: who locks those does not lock this.
     /// - Throws: as `SignInDesk.signIn`.
     package func reauthenticate(
         _ person: Person,
@@ -83,7 +85,8 @@ extension SessionKeeper {
         visit: Visit
     ) async throws -> SignedIn {
         let question = SignInCheck.Question(
-            email: person.email, password: password, code: code, action: .accountSecure, visit: visit)
+            email: person.email, person: person.id, password: password, code: code, action: .accountSecure, visit: visit
+        )
         return try await check.pass(question) { passed in
             guard passed.user.id == person.id else { throw SignInCheck.Refusal.changed }
             return try await renew(

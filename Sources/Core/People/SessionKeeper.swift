@@ -60,8 +60,7 @@ package final class SessionKeeper: Sendable {
             attempts: SignInAttemptRepository(database: database), verifier: PasswordVerifier(), factor: factor,
             configuration: configuration, records: records)
         tokens = await AccessToken(
-            key: instanceKey.derived("access tokens"), issuer: AccessToken.issuer,
-            lifetime: configuration.accessLifetime)
+            key: instanceKey.derived("access tokens"), lifetime: configuration.accessLifetime)
     }
 
     /// - Throws: `unauthorized` with one sentence for every reason, or `SQLError`.

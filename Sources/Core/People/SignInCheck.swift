@@ -41,6 +41,8 @@ struct SignInCheck: Sendable {
     /// Whose attempts count, and what is needed.
     struct Question: Sendable {
         let email: String
+        /// Who is signed in and shows it again: their attempts count apart, so that no stranger's lock keeps them from it.
+        var person: UserID?
         let password: Secret<String>?
         let code: Secret<String>?
         /// Whether somebody with a second factor has to give a code.
@@ -58,6 +60,8 @@ struct SignInCheck: Sendable {
     let records: SignInRecords
 
     private static let addressLimit = 254
+    /// How many times the limit of an account at one place it has at all places together.
+    private static let places = 10
 
     /// - Parameter body: what they wanted, in one transaction that begins with `Passed.use`.
     /// - Throws: `unauthorized` with one sentence for every reason, `second_factor_required`, `too_many_attempts`,
@@ -101,18 +105,20 @@ struct SignInCheck: Sendable {
         }
         guard known.user.isActive else { throw Refusal.disabled }
         let settlement = SignInSettlement(
-            cleared: limits.first(where: \.isOfAccount), returned: limits.filter { !$0.isOfAccount })
+            cleared: limits.filter(\.isOfAccount), returned: limits.filter { !$0.isOfAccount })
         return Passed(
             credentials: known, method: proof == nil ? .password : .secondFactor, settlement: settlement, proof: proof)
     }
 
+    /// The address before the account, and what is widest of the account last: that one tells how often it was tried.
     private func limits(of question: Question) -> [SignInLimit] {
+        let (perAccount, address) = (configuration.accountAttempts, question.visit.address)
+        if let person = question.person { return [.again(person, attempts: perAccount)] }
         var limits: [SignInLimit] = []
+        if let address { limits.append(.address(address, attempts: configuration.addressAttempts)) }
         if Self.isPlausible(question.email) {
-            limits.append(.account(question.email, attempts: configuration.accountAttempts))
-        }
-        if let address = question.visit.address {
-            limits.append(.address(address, attempts: configuration.addressAttempts))
+            limits.append(.account(question.email, from: address, attempts: perAccount))
+            limits.append(.account(question.email, attempts: perAccount * Self.places))
         }
         return limits
     }
@@ -138,7 +144,7 @@ struct SignInCheck: Sendable {
         _ counts: [Int]
     ) async throws -> PosternError {
         let isLast = zip(limits, counts).contains { $1 == $0.attempts }
-        let isWorthIt = refusal != .password || counts.first ?? 1 == 1 || isLast
+        let isWorthIt = refusal != .password || counts.last ?? 1 == 1 || isLast
         if isWorthIt {
             let isLocked = zip(limits, counts).contains { $1 >= $0.attempts }
             let known = try await users.find(email: question.email)?.user
@@ -148,7 +154,7 @@ struct SignInCheck: Sendable {
                 records.entry(
                     question.action, by: actor, of: known?.id.text ?? "users",
                     [
-                        "attempts": counts.first.map { .integer(Int64($0)) }, "locked": isLocked ? .bool(true) : nil,
+                        "attempts": counts.last.map { .integer(Int64($0)) }, "locked": isLocked ? .bool(true) : nil,
                     ], failingBecause: refusal.rawValue))
         }
         return refusal == .disabled ? Self.disabled : Self.wrong

@@ -44,7 +44,8 @@ struct SignInRecords: Sendable {
         { tally in
             let label = tally.subject.split(separator: ":", maxSplits: 1).last.map(String.init) ?? ""
             return entry(
-                .sessionBegin, by: Actor(id: "stranger", label: label, door: "http"), of: "users",
+                tally.again == nil ? .sessionBegin : .accountSecure,
+                by: Actor(id: tally.again ?? "stranger", label: label, door: "http"), of: tally.again ?? "users",
                 [
                     "attempts": .integer(Int64(tally.attempts)), "since": .string(tally.since.description),
                 ], failingBecause: SignInCheck.Refusal.password.rawValue)

@@ -32,7 +32,7 @@ extension SingleSignOn {
         switch admission {
         case .admitted(let user, let notes):
             sessions.forget([user.id])
-            for note in notes { tell(note, of: user) }
+            for note in notes { tell(note, of: user, visit) }
             return user
         case .refused(let reason, let user):
             if let user { sessions.forget([user.id]) }
@@ -90,8 +90,9 @@ extension SingleSignOn {
         return GroupGrants(role: role, vaults: wanted, newcomer: newcomer, room: room)
     }
 
-    private func tell(_ note: SingleSignOnAdmission.Note, of user: User) {
+    private func tell(_ note: SingleSignOnAdmission.Note, of user: User, _ visit: Visit) {
         switch note {
+        case .joined: sessions.tell(user.id, .identityJoined, from: visit.address)
         case .lastOwner:
             logger.warning(
                 "the last owner of the instance keeps the role, whatever their groups say",

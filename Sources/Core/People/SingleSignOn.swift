@@ -136,9 +136,15 @@ package final class SingleSignOn: Sendable {
         }
         let end = question.askedAt.adding(seconds: SingleSignOnTicket.Question.lifetime)
         guard now < end, question.askedAt.adding(seconds: -60) <= now else { throw Self.late }
+        do {
+            // Every answer costs a row and a question to the provider, so that a stranger's have an end.
+            try await count(limit(of: visit))
+        } catch let error as PosternError {
+            return Finish(result: Self.refusal(error, question.destination))
+        }
         guard try await ticket.spend(answer.state, until: end, at: now) else { throw Self.used }
         do {
-            let token = try await token(answer, question, visit)
+            let token = try await token(answer, question)
             return try await finish(question, token, person, visit)
         } catch let error as PosternError {
             return Finish(result: Self.refusal(error, question.destination))
@@ -163,8 +169,7 @@ package final class SingleSignOn: Sendable {
     /// The provider's word, once it is certain.
     private func token(
         _ answer: Answer,
-        _ question: SingleSignOnTicket.Question,
-        _ visit: Visit
+        _ question: SingleSignOnTicket.Question
     ) async throws -> IDToken {
         do throws(OpenIDError) {
             guard try await provider.isAnswer(from: answer.issuer) else {
@@ -174,11 +179,6 @@ package final class SingleSignOn: Sendable {
             throw describe(error)
         }
         guard let code = answer.code else { throw Self.error(named: answer.error) }
-        // Every code costs the provider a question, so that guessing has an end.
-        let limit = visit.address.map {
-            SignInLimit.address($0, purpose: "openid", attempts: configuration.addressAttempts)
-        }
-        try await count(limit)
         do throws(OpenIDError) {
             let token = try await provider.exchange(
                 code: code, verifier: question.verifier, redirect: configuration.redirect, nonce: question.nonce,
@@ -196,8 +196,7 @@ package final class SingleSignOn: Sendable {
         _ visit: Visit
     ) async throws -> Finish {
         let user = try await admit(token, expecting: question.person, visit: visit)
-        if let address = visit.address {
-            let limit = SignInLimit.address(address, purpose: "openid", attempts: configuration.addressAttempts)
+        if let limit = limit(of: visit) {
             try await attempts.settle(SignInSettlement(cleared: nil, returned: [limit]))
         }
         // A provider that does not say when somebody signed in there may have let them through on an old sign-in of theirs:
@@ -223,6 +222,10 @@ package final class SingleSignOn: Sendable {
         try await desk.begin(
             user, method: .openID, authenticatedAt: since, visit: visit,
             detail: .object(JSONObject(["issuer": .string(provider.issuer)])))
+    }
+
+    private func limit(of visit: Visit) -> SignInLimit? {
+        visit.address.map { .address($0, purpose: "openid", attempts: configuration.addressAttempts) }
     }
 
     private func count(_ limit: SignInLimit?) async throws {

@@ -63,7 +63,7 @@ extension PeopleDirectory {
         }
         let link = try await accounts.makeResetLink(for: user.id, audit: audit)
         _ = try await reached(user.id, by: person)
-        let handover = await hand(link, to: user.email, key: "account/\(user.id.text)") {
+        let handover = try await hand(link, to: user.email, key: "account/\(user.id.text)") {
             .account(link: $0, maker: person.email, host: configuration.publicURL)
         }
         return (Profile(user: user, vaults: []), handover)
@@ -123,17 +123,21 @@ extension PeopleDirectory {
     }
 
     /// A link by which somebody sets a new password; the one that they have goes on until then.
-    /// - Throws: `not_found`, `forbidden`, `conflict` for who is disabled.
+    /// - Throws: `not_found`, `forbidden`, `conflict` for who is disabled, `overloaded` where the letter was not taken.
     package func resetPassword(of id: UserID, by person: Person, audit: @escaping AuditMaker) async throws -> Handover {
         let user = try await reached(id, by: person)
         guard user.isActive else {
             throw PosternError(
                 .conflict, "\(user.email) is disabled", fix: "Enable the account first (PATCH /api/users/{id}).")
         }
+        try await checkOpens(id, by: person)
         let link = try await accounts.makeResetLink(for: id, audit: audit)
         // A raise from now on ends the link; one that was faster is seen here, and nobody gets it.
         _ = try await reached(id, by: person)
-        return await hand(link, to: user.email, key: "reset/\(id.text)/\(clock.now().milliseconds)") {
+        try await checkOpens(id, by: person)
+        return try await hand(
+            link, to: user.email, key: "reset/\(id.text)/\(clock.now().milliseconds)", isSecret: true
+        ) {
             .passwordReset(link: $0, host: configuration.publicURL)
         }
     }
@@ -160,6 +164,20 @@ extension PeopleDirectory {
         guard let user = try await users.find(id) else { throw Self.noUser }
         try Authority(try await users.find(person.id)).check(reaches: user)
         return user
+    }
+
+    /// Without mail whoever asks has the link in hand, and with it all that the account opens: no role at the instance but the
+    /// owner's reaches into a vault.
+    private func checkOpens(_ id: UserID, by person: Person) async throws {
+        guard mail == nil, id != person.id, let asker = try await users.find(person.id), asker.role < .owner else {
+            return
+        }
+        let own = try await users.memberships(of: person.id)
+        guard try await users.memberships(of: id).keys.allSatisfy({ own[$0] == .owner }) else {
+            throw PosternError(
+                .forbidden, "the account opens a vault that you are no owner of, and the link would be in your hands",
+                fix: "Ask an owner of the instance, or have people's mail set up: then the link is sent to the person.")
+        }
     }
 
     static let noUser = PosternError(.notFound, "there is no such user")

@@ -69,6 +69,12 @@ extension AlertRepository {
     ) async throws -> AlertDecision {
         try await database.change(.rules, unless: \.changedNothing) { connection in
             guard var alert = try Self.locked(id, in: Self.condition(scope), connection) else { return .missing }
+            // Or a tenant could make the instance's people hear no more of what the tenant does.
+            if case .vault = scope, alert.audience != .vault {
+                throw PosternError(
+                    .forbidden, "this alert is the instance's own: a vault reads it, and decides about its own",
+                    fix: "Ask an admin of the instance, or write a rule of the vault: alerts by it are the vault's.")
+            }
             let before = alert.decided
             let decision = try decide(&alert)
             guard case .done = decision else { return decision }

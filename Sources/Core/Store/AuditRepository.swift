@@ -43,10 +43,19 @@ package struct AuditRepository: Sendable {
     }
 
     /// Appends entries in one commit.
+    ///
+    /// Two processes must not wait for each other's chains. Everything locks in one order: change counters as `ChangeTopic`
+    /// names the topics after vaults (vaults, callers, people, rules), then rows, then heads of chains, the vaults' by name and
+    /// the instance's last, which everybody writes to. What appends to several chains holds the counter of people besides,
+    /// for some changes of people know only as they go which vaults they concern.
     package func append(_ entries: [(entry: AuditEntry, vault: VaultID?)]) async throws {
-        // Always in the same order, so that two processes cannot wait for each other's chains.
-        let sorted = entries.sorted { AuditChain.name(of: $0.vault) < AuditChain.name(of: $1.vault) }
+        let sorted = entries.sorted { one, other in
+            guard let left = one.vault, let right = other.vault else { return one.vault != nil && other.vault == nil }
+            return left.text < right.text
+        }
+        let hasSeveral = sorted.first?.vault != sorted.last?.vault
         try await database.write(cost: 512 * entries.count) { connection in
+            if hasSeveral { try connection.raise(.people, by: 0) }
             for (entry, vault) in sorted { try connection.record(entry, in: vault) }
         }
     }

@@ -21,8 +21,9 @@ package struct Invitation: Hashable, Sendable {
 
     /// 72 hours, in seconds.
     package static let lifetime: Double = 259_200
-    /// How many may wait at once.
+    /// How many may wait at once of the instance's own, and of each vault's. Neither takes room from another.
     package static let pendingLimit = 50
+    package static let pendingLimitOfVault = 20
 
     package let id: InvitationID
     /// As it was written.

@@ -143,7 +143,8 @@ extension SQLConnection {
         }
     }
 
-    /// Never takes away: who has the higher role already keeps it. A vault that is gone gives nothing.
+    /// Never takes away: who has the higher role already keeps it. A vault that is gone gives nothing, and in one that
+    /// is archived nothing changes.
     private func give(
         _ grant: Invitation.Grant,
         to user: User,
@@ -152,7 +153,8 @@ extension SQLConnection {
     ) throws -> Membership? {
         guard let vault = try VaultRepository.find(grant.vault, self), vault.state != .deleted else { return nil }
         let old = try membership(of: user.id, in: grant.vault)
-        if let old, old.role >= grant.role { return old }
+        if let old, old.role >= grant.role || vault.state == .archived { return old }
+        guard vault.state != .archived else { return nil }
         if old == nil { try checkRoomForMember(in: vault) }
         var new = old ?? Membership(vault: grant.vault, user: user.id, role: grant.role, createdAt: now)
         (new.role, new.source, new.updatedAt) = (grant.role, .people, now)

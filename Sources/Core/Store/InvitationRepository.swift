@@ -23,7 +23,7 @@ package struct InvitationRepository: Sendable {
         package let invitee: User?
         /// Whether somebody with the address was deleted.
         package let isBarred: Bool
-        /// Others that wait.
+        /// Others that wait, made in the same place: in this vault, or at the instance.
         package let pending: Int
         /// Whether another one waits for the same address, made in the same place.
         package let isRepeated: Bool
@@ -217,10 +217,12 @@ extension SQLConnection {
     }
 
     fileprivate func scene(_ invitation: Invitation, at now: Timestamp) throws -> InvitationRepository.Scene {
+        var place: SQLStatement = "vault_id IS NULL"
+        if let vault = invitation.vault { place = "vault_id = \(vault.text)" }
         let pending = try row(
             """
             SELECT COUNT(*) FROM invitations
-            WHERE \(InvitationRepository.isPending(at: now)) AND id <> \(invitation.id.text)
+            WHERE \(InvitationRepository.isPending(at: now)) AND \(place) AND id <> \(invitation.id.text)
             """
         )?.integer(0)
         let others = try pendingInvitations(invitation.emailKey, at: now)

@@ -101,7 +101,7 @@ package struct MembershipRepository: Sendable {
                 scene.old ?? Membership(vault: vault, user: user, role: role, createdAt: now)
             (new.role, new.source, new.updatedAt) = (role, .people, now)
             try connection.put(new)
-            try connection.record(scene.old, new, scene.user.email, audit)
+            try connection.record(scene.old, new, scene.user.email, audit, byOutsider: scene.askerRole == nil)
             return (Member(user: scene.user, membership: new), scene.old == nil)
         }
     }
@@ -120,7 +120,7 @@ package struct MembershipRepository: Sendable {
             }
             try judge(scene)
             try connection.remove(old)
-            try connection.record(old, nil, scene.user.email, audit)
+            try connection.record(old, nil, scene.user.email, audit, byOutsider: scene.askerRole == nil)
             return true
         }
     }
@@ -203,15 +203,25 @@ extension SQLConnection {
     }
 
     /// Writes a change of a membership into the vault's log, whatever act it is part of.
+    /// - Parameter byOutsider: whether who did it is no member: the instance's log has it as well then, for it stays when the
+    ///   vault goes.
     func record(
         _ old: Membership?,
         _ new: Membership?,
         _ email: String,
-        _ audit: AuditMaker
+        _ audit: AuditMaker,
+        byOutsider: Bool = false
     ) throws {
         guard let vault = (new ?? old)?.vault, let user = (new ?? old)?.user else { return }
         let entry = audit(
             user.text, old.map { .object($0.document(email)) }, new.map { .object($0.document(email)) })
         try record(entry.under(.memberWrite), in: vault)
+        guard byOutsider else { return }
+        func document(_ membership: Membership) -> JSONValue {
+            var document = membership.document(email)
+            document["vault"] = .string(vault.text)
+            return .object(document)
+        }
+        try record(audit(user.text, old.map(document), new.map(document)).under(.memberWrite), in: nil)
     }
 }

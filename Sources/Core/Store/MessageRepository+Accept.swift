@@ -33,7 +33,7 @@ extension MessageRepository {
             guard
                 let row = try connection.row(
                     """
-                    SELECT digest, answer FROM idempotency_keys WHERE caller_id = \(caller.identity.id)
+                    SELECT digest, answer FROM idempotency_keys WHERE caller_id = \(caller.idempotencySpace)
                         AND key = \(key) AND expires_at > \(now.milliseconds)
                     """)
             else { return nil }
@@ -47,7 +47,7 @@ extension MessageRepository {
         of acceptance: Acceptance,
         _ connection: any SQLConnection
     ) throws -> AcceptanceOutcome? {
-        let caller = acceptance.caller.identity.id
+        let caller = acceptance.caller.idempotencySpace
         let taken = try connection.execute(
             """
             INSERT INTO idempotency_keys (caller_id, key, digest, answer, expires_at)

@@ -66,7 +66,9 @@ package struct PlanLimitChanges: Hashable, Sendable {
 
 extension PlanLimitChanges {
     /// JSON's readers elsewhere keep integers up to 2^53 exactly.
-    private static let range = 0...(Int64(1) << 53)
+    private static let most = Int64(1) << 53
+    /// Of the audit log nobody takes away what is younger than this, not even who decides about limits.
+    private static let leastAuditDays = Int64(30)
 
     /// Reads `{"users": 10, "agents": null}`. What is wrong becomes a problem of the reader.
     package init(_ reader: inout JSONReader) {
@@ -74,8 +76,9 @@ extension PlanLimitChanges {
         for limit in PlanLimit.allCases {
             let name = limit.rawValue
             if let number = reader.integer(name) {
-                guard Self.range.contains(number) else {
-                    reader.problem("must be 0 to \(Self.range.upperBound), or null for no limit", at: name)
+                let least = limit == .auditRetentionDays ? Self.leastAuditDays : 0
+                guard number >= least, number <= Self.most else {
+                    reader.problem("must be \(least) to \(Self.most), or null for no limit", at: name)
                     continue
                 }
                 values.updateValue(Int(number), forKey: limit)

@@ -95,7 +95,8 @@ extension PurgeRepository {
         Table("idempotency_keys", key: "caller_id, key") { vault in
             """
             caller_id IN (SELECT id FROM smtp_relay_api_keys WHERE vault_id = \(vault.text)
-                UNION ALL SELECT id FROM smtp_relay_users WHERE vault_id = \(vault.text))
+                UNION ALL SELECT id FROM smtp_relay_users WHERE vault_id = \(vault.text)
+                UNION ALL SELECT user_id || '/' || vault_id FROM memberships WHERE vault_id = \(vault.text))
             """
         },
         Table("retiring_key_texts", key: "prefix") { vault in
@@ -152,6 +153,9 @@ extension PurgeRepository {
     /// - Returns: whether the vault is gone with this call; false while something is left, and when it was gone before.
     package func finish(_ vault: VaultID, at now: Timestamp, audit: @escaping AuditMaker) async throws -> Bool {
         try await database.change(.vaults, unless: { !$0 }) { connection in
+            // Held before any row is; raised when the vault is gone.
+            try connection.raise(.callers, by: 0)
+            try connection.raise(.people, by: 0)
             guard let found = try VaultRepository.find(vault, connection), found.state == .deleted else { return false }
             let messages: SQLStatement = "SELECT 1 FROM smtp_relay_logs WHERE vault_id = \(vault.text) LIMIT 1"
             guard try connection.row(messages) == nil else { return false }
@@ -175,10 +179,10 @@ extension PurgeRepository {
                 after["audit_digest"] = .string(try head.blob(1).hex)
             }
             let before = JSONObject(["slug": .string(found.slug), "name": .string(found.name)])
-            try connection.record(audit(vault.text, .object(before), .object(after)), in: nil)
             // What is remembered of callers and people ends with them.
             try connection.raise(.callers, by: 1)
             try connection.raise(.people, by: 1)
+            try connection.record(audit(vault.text, .object(before), .object(after)), in: nil)
             return true
         }
     }

@@ -12,7 +12,7 @@ package struct RepairKey: Sendable {
     private let expiresAt: Timestamp
 
     package init(_ key: String, digest: [UInt8], caller: Caller, now: Timestamp, expiresAt: Timestamp) {
-        self.caller = caller.identity.id
+        self.caller = caller.idempotencySpace
         self.key = key
         self.digest = digest
         self.now = now
@@ -38,5 +38,13 @@ package struct RepairKey: Sendable {
             ON CONFLICT (caller_id, key) DO UPDATE SET digest = excluded.digest, answer = excluded.answer,
                 expires_at = excluded.expires_at
             """)
+    }
+}
+
+extension Caller {
+    /// Within which idempotency keys are the same key. Keys and logins belong to one vault; people act in several, and what they
+    /// repeat in another vault is no repetition.
+    var idempotencySpace: String {
+        if case .member(let user) = identity { "\(user.text)/\(vault.text)" } else { identity.id }
     }
 }

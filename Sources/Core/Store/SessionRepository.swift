@@ -39,17 +39,25 @@ package struct SessionRepository: Sendable {
         _ consume: @escaping @Sendable (UserCredentials, SignInEvidence) throws -> Void
     ) async throws -> SessionStanding? {
         let at = session.createdAt
-        return try await database.change(.people, unless: { $0 == nil }) { connection in
-            guard let credentials = try connection.lockedCredentials(session.user) else { return nil }
+        let (standing, hasEnded) = try await database.write { connection -> (SessionStanding?, Bool) in
+            // Changes of people wait for this and it for them, but nobody remembers anything of a session that is new.
+            try connection.raise(.people, by: 0)
+            guard let credentials = try connection.lockedCredentials(session.user) else { return (nil, false) }
             try consume(credentials, SignInEvidence(connection: connection, user: session.user, at: at))
             let failures = try settlement.map { try connection.settle($0) } ?? 0
             try connection.insert(session, texts, refreshUntil: refreshUntil)
-            try connection.endOldest(of: session.user, beyond: Self.limit, at: at)
+            let hasEnded = try connection.hasSessions(of: session.user, beyond: Self.limit, at: at)
+            if hasEnded {
+                try connection.endOldest(of: session.user, beyond: Self.limit, at: at)
+                try connection.raise(.people, by: 1)
+            }
             try connection.send(
                 "UPDATE users SET last_sign_in_at = \(at.milliseconds) WHERE id = \(session.user.text)")
             try connection.record(audit(credentials.user, failures), in: nil)
-            return try connection.standing("sessions.id = \(session.id.text)")
+            return (try connection.standing("sessions.id = \(session.id.text)"), hasEnded)
         }
+        if hasEnded { database.announce(Announcement.changes) }
+        return standing
     }
 
     package func find(_ id: SessionID) async throws -> SessionStanding? {
@@ -176,5 +184,15 @@ package struct SessionRepository: Sendable {
             try connection.send("DELETE FROM sessions WHERE id IN \(list: ids)")
             return ids.count
         }
+    }
+}
+
+extension SQLConnection {
+    fileprivate func hasSessions(of user: UserID, beyond limit: Int, at now: Timestamp) throws(SQLError) -> Bool {
+        try row(
+            """
+            SELECT 1 FROM sessions WHERE user_id = \(user.text) AND ended_at IS NULL
+                AND expires_at > \(now.milliseconds) LIMIT 1 OFFSET \(limit)
+            """) != nil
     }
 }

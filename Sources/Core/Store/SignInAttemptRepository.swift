@@ -7,16 +7,18 @@ package import SQL
 
 /// Something whose failed attempts are counted, and how many it may have.
 package struct SignInLimit: Hashable, Sendable {
-    /// `account:ada@example.com`, `address:192.0.2.7`.
+    /// `account:ada@example.com`, `here:ada@example.com 192.0.2.7`, `address:192.0.2.7`, `again:usr_…`.
     package let subject: String
     package let attempts: Int
     /// Whether it is one account's, and not of an address that many may share.
     package let isOfAccount: Bool
 
-    fileprivate static let signInPrefix = "account:"
+    fileprivate static let againPrefix = "again:"
 
-    /// Whether it is of failed sign-ins of one account, which the audit log wants to know of.
-    fileprivate var isOfSignIn: Bool { subject.hasPrefix(Self.signInPrefix) }
+    /// Whether failures are those of one account, or of somebody who is signed in: the audit log wants to know of them.
+    fileprivate static func isTold(_ subject: String) -> Bool {
+        subject.hasPrefix("account:") || subject.hasPrefix(againPrefix)
+    }
 
     private init(_ subject: String, _ attempts: Int, isOfAccount: Bool) {
         self.subject = subject
@@ -31,22 +33,40 @@ package struct SignInLimit: Hashable, Sendable {
         SignInLimit("\(purpose):\(User.key(of: email))", attempts, isOfAccount: true)
     }
 
+    /// Of one account, from one place: a stranger who fails elsewhere does not lock its owner out at home.
+    /// - Parameter address: where it is tried; those that come from nowhere known count together.
+    package static func account(_ email: String, from address: String?, attempts: Int) -> SignInLimit {
+        let place = address.map(household) ?? "unknown"
+        return SignInLimit(herePrefix(email) + place, attempts, isOfAccount: true)
+    }
+
+    /// Of somebody who is signed in and shows again who they are: those who are not cannot use it up.
+    package static func again(_ user: UserID, attempts: Int) -> SignInLimit {
+        SignInLimit(againPrefix + user.text, attempts, isOfAccount: true)
+    }
+
     /// - Parameter address: an IPv6 address counts with its network of 64 bits: whoever has one has all of them.
     package static func address(_ address: String, purpose: String = "address", attempts: Int) -> SignInLimit {
-        SignInLimit(
-            "\(purpose):\(IPNetwork(address: address)?.household ?? address)", attempts, isOfAccount: false)
+        SignInLimit("\(purpose):\(household(address))", attempts, isOfAccount: false)
+    }
+
+    /// What the limits of an account at all its places begin with.
+    fileprivate static func herePrefix(_ email: String) -> String { "here:\(User.key(of: email)) " }
+
+    private static func household(_ address: String) -> String {
+        IPNetwork(address: address)?.household ?? address
     }
 }
 
 /// What an attempt that was no failure gives back.
 package struct SignInSettlement: Sendable {
     /// Whose failures are forgotten, because they showed who they are.
-    package let cleared: SignInLimit?
+    package let cleared: [SignInLimit]
     /// Who gets this one attempt back, and no more: others behind the same address go on failing.
     package let returned: [SignInLimit]
 
-    package init(cleared: SignInLimit?, returned: [SignInLimit]) {
-        self.cleared = cleared
+    package init(cleared: [SignInLimit]?, returned: [SignInLimit]) {
+        self.cleared = cleared ?? []
         self.returned = returned
     }
 }
@@ -57,6 +77,12 @@ package struct SignInTally: Sendable {
     package let subject: String
     package let attempts: Int
     package let since: Timestamp
+
+    /// Who showed again who they are, in vain; `nil`: somebody tried to sign in.
+    package var again: String? {
+        subject.hasPrefix(SignInLimit.againPrefix)
+            ? String(subject.dropFirst(SignInLimit.againPrefix.count)) : nil
+    }
 }
 
 package struct SignInAttemptRepository: Sendable {
@@ -72,7 +98,9 @@ package struct SignInAttemptRepository: Sendable {
 
     package init(database: any SQLDatabase) { self.database = database }
 
-    /// Counts an attempt against each limit, unless one of them is used up: then it counts against none.
+    /// Counts an attempt against each limit, unless one of them is used up: then it counts against none, and nothing is
+    /// written, so that whoever is locked out fills no table and holds up no other writer.
+    /// - Parameter limits: always in one order, that of addresses first, so that two attempts never wait for each other.
     /// - Parameter window: seconds in which so many attempts are allowed; who used them up waits as long from the last one.
     /// - Parameter tally: makes the entry of attempts of a time before, which nobody wrote down.
     package func count(
@@ -81,35 +109,17 @@ package struct SignInAttemptRepository: Sendable {
         at now: Timestamp,
         tally: @escaping @Sendable (SignInTally) -> AuditEntry
     ) async throws -> Count {
-        try await database.write { connection in
-            var tallies: [SignInTally] = []
-            var counts: [Int] = []
-            var refusedUntil: Timestamp?
-            for limit in limits {
-                // The row is held from here to the commit: of two attempts at once the second sees the first.
-                let row = try connection.attempts(of: limit, at: now)
-                if let until = row.lockedUntil, until > now {
-                    refusedUntil = max(until, refusedUntil ?? until)
-                }
-                let isOver = row.lockedUntil != nil || row.windowAt.adding(seconds: window) <= now
-                counts.append(isOver ? 1 : row.failures + 1)
-                if isOver, limit.isOfSignIn, row.lockedUntil == nil, row.failures > 1 {
-                    tallies.append(
-                        SignInTally(subject: limit.subject, attempts: row.failures, since: row.windowAt))
-                }
-            }
-            if let refusedUntil { return .refused(until: refusedUntil) }
-            for (limit, count) in zip(limits, counts) {
-                let lock = count >= limit.attempts ? now.adding(seconds: window).milliseconds : nil
-                try connection.send(
-                    """
-                    UPDATE sign_in_attempts SET failures = \(count), locked_until = \(lock),
-                        window_at = CASE WHEN \(count) = 1 THEN \(now.milliseconds) ELSE window_at END
-                    WHERE subject = \(limit.subject)
-                    """)
-            }
-            for each in tallies { try connection.record(tally(each), in: nil) }
-            return .admitted(counts)
+        let lockedUntil = try await database.read { connection in
+            try limits.compactMap { try connection.lockedUntil($0) }.max()
+        }
+        if let lockedUntil, lockedUntil > now { return .refused(until: lockedUntil) }
+        do {
+            return .admitted(
+                try await database.write { connection in
+                    try connection.count(limits, window: window, at: now, tally: tally)
+                })
+        } catch let locked as LockedMeanwhile {
+            return .refused(until: locked.until)
         }
     }
 
@@ -136,8 +146,7 @@ package struct SignInAttemptRepository: Sendable {
     /// Until when an account is locked; `nil`: it is not.
     package func lockedUntil(_ limit: SignInLimit, at now: Timestamp) async throws -> Timestamp? {
         try await database.read { connection in
-            try connection.row("SELECT locked_until FROM sign_in_attempts WHERE subject = \(limit.subject)")?
-                .optionalInteger(0).map(Timestamp.init(milliseconds:))
+            try connection.lockedUntil(limit)
         }.flatMap { $0 > now ? $0 : nil }
     }
 
@@ -158,7 +167,7 @@ package struct SignInAttemptRepository: Sendable {
                 """)
             for row in rows {
                 let (subject, failures) = (try row.text(0), Int(try row.integer(1)))
-                if subject.hasPrefix(SignInLimit.signInPrefix), try row.optionalInteger(3) == nil, failures > 1 {
+                if SignInLimit.isTold(subject), try row.optionalInteger(3) == nil, failures > 1 {
                     let since = Timestamp(milliseconds: try row.integer(2))
                     try connection.record(
                         tally(SignInTally(subject: subject, attempts: failures, since: since)), in: nil)
@@ -170,7 +179,48 @@ package struct SignInAttemptRepository: Sendable {
     }
 }
 
+/// Another attempt used a limit up since it was looked at: ends the transaction, so that this one leaves nothing behind.
+private struct LockedMeanwhile: Error {
+    let until: Timestamp
+}
+
 extension SQLConnection {
+    fileprivate func lockedUntil(_ limit: SignInLimit) throws(SQLError) -> Timestamp? {
+        try row("SELECT locked_until FROM sign_in_attempts WHERE subject = \(limit.subject)")?
+            .optionalInteger(0).map(Timestamp.init(milliseconds:))
+    }
+
+    /// - Returns: the numbers of attempts, this one counted, in the order of the limits.
+    fileprivate func count(
+        _ limits: [SignInLimit],
+        window: Double,
+        at now: Timestamp,
+        tally: (SignInTally) -> AuditEntry
+    ) throws -> [Int] {
+        var tallies: [SignInTally] = []
+        var counts: [Int] = []
+        for limit in limits {
+            // The row is held from here to the commit: of two attempts at once the second sees the first.
+            let row = try attempts(of: limit, at: now)
+            if let until = row.lockedUntil, until > now { throw LockedMeanwhile(until: until) }
+            let isOver = row.lockedUntil != nil || row.windowAt.adding(seconds: window) <= now
+            let count = isOver ? 1 : row.failures + 1
+            counts.append(count)
+            if isOver, SignInLimit.isTold(limit.subject), row.lockedUntil == nil, row.failures > 1 {
+                tallies.append(SignInTally(subject: limit.subject, attempts: row.failures, since: row.windowAt))
+            }
+            let lock = count >= limit.attempts ? now.adding(seconds: window).milliseconds : nil
+            try send(
+                """
+                UPDATE sign_in_attempts SET failures = \(count), locked_until = \(lock),
+                    window_at = CASE WHEN \(count) = 1 THEN \(now.milliseconds) ELSE window_at END
+                WHERE subject = \(limit.subject)
+                """)
+        }
+        for each in tallies { try record(tally(each), in: nil) }
+        return counts
+    }
+
     /// The row of a limit, made where there is none, and held.
     fileprivate func attempts(
         of limit: SignInLimit,
@@ -190,14 +240,9 @@ extension SQLConnection {
         )
     }
 
-    /// - Returns: the failures that were cleared.
+    /// In the order in which attempts are counted, so that the two never wait for each other.
+    /// - Returns: the failures that were cleared, where they were most.
     func settle(_ settlement: SignInSettlement) throws(SQLError) -> Int {
-        var cleared = 0
-        if let limit = settlement.cleared {
-            let row = try row("SELECT failures FROM sign_in_attempts WHERE subject = \(limit.subject) /* lock */")
-            cleared = max(Int(try row?.integer(0) ?? 0) - 1, 0)
-            try forget(limit)
-        }
         for limit in settlement.returned {
             try send(
                 """
@@ -206,13 +251,30 @@ extension SQLConnection {
                 WHERE subject = \(limit.subject) AND failures > 0
                 """)
         }
+        var cleared = 0
+        for limit in settlement.cleared {
+            let row = try row("SELECT failures FROM sign_in_attempts WHERE subject = \(limit.subject) /* lock */")
+            cleared = max(Int(try row?.integer(0) ?? 0) - 1, cleared)
+            try forget(limit)
+        }
         return cleared
     }
 
+    /// Forgets the failures of an account: at all places, of links that were asked for, and of showing again who they are.
     func unlock(_ user: User) throws(SQLError) {
+        let pattern = SignInLimit.herePrefix(user.email).reduce(into: "") { text, character in
+            if "%_\\".contains(character) { text.append("\\") }
+            text.append(character)
+        }
+        try send(
+            """
+            UPDATE sign_in_attempts SET failures = 0, locked_until = NULL
+            WHERE subject LIKE \(pattern + "%") ESCAPE '\\'
+            """)
         for purpose in ["account", "reset"] {
             try forget(.account(user.email, purpose: purpose, attempts: 0))
         }
+        try forget(.again(user.id, attempts: 0))
     }
 
     private func forget(_ limit: SignInLimit) throws(SQLError) {

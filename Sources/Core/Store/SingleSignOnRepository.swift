@@ -51,7 +51,7 @@ package struct GroupGrants: Sendable {
 }
 
 package enum SingleSignOnAdmission: Sendable {
-    /// - Parameter notes: what could not be done as the groups say.
+    /// - Parameter notes: what could not be done as the groups say, and what the person has to be told.
     case admitted(User, notes: [Note])
     /// - Parameter user: whom it was about, where that is known.
     case refused(Refusal, User?)
@@ -62,6 +62,8 @@ package enum SingleSignOnAdmission: Sendable {
         case lastOwnerOfVault(VaultID)
         /// The vault's plan has no room for another member.
         case noRoom(VaultID)
+        /// Joined with the identity just now: what opened the account until then opens it no more.
+        case joined
     }
 
     package enum Refusal: String, Sendable {
@@ -133,148 +135,12 @@ package struct SingleSignOnRepository: Sendable {
 
 extension SQLConnection {
     /// Who is this at the provider.
-    fileprivate func identity(_ identity: ProvenIdentity) throws(SQLError) -> UserID? {
+    func identity(_ identity: ProvenIdentity) throws(SQLError) -> UserID? {
         let row = try row(
             """
             SELECT user_id FROM user_identities WHERE issuer = \(identity.issuer) AND subject = \(identity.subject)
             """)
         guard let row else { return nil }
         return UserID(stored: try row.text(0))
-    }
-}
-
-/// One admission, inside its transaction.
-private struct SingleSignOnChange {
-    let connection: any SQLConnection
-    let identity: ProvenIdentity
-    let grants: GroupGrants
-    let now: Timestamp
-    let audit: AuditMaker
-
-    func admit(newcomer id: UserID, expecting person: UserID?) throws -> SingleSignOnAdmission {
-        if let known = try connection.identity(identity) {
-            guard person == nil || person == known else { return .refused(.otherPerson, nil) }
-            guard let user = try connection.lockedUser(known) else { return .refused(.unknown, nil) }
-            guard user.isActive else { return .refused(.disabled, user) }
-            try connection.send(
-                """
-                UPDATE user_identities SET last_used_at = \(now.milliseconds)
-                WHERE issuer = \(identity.issuer) AND subject = \(identity.subject)
-                """)
-            return try settle(user)
-        }
-        guard let email = identity.email else { return .refused(person == nil ? .unverified : .otherPerson, nil) }
-        let key = User.key(of: email)
-        guard try !connection.isBarred(email: key, issuer: identity.issuer, subject: identity.subject) else {
-            return .refused(.barred, nil)
-        }
-        if let found = try connection.user(key: key), let user = try connection.lockedUser(found.id) {
-            guard person == nil || person == user.id else { return .refused(.otherPerson, nil) }
-            return try link(user)
-        }
-        guard person == nil else { return .refused(.otherPerson, nil) }
-        return try make(id, email)
-    }
-
-    /// An address can pass to another person at the provider; an account does not pass with it.
-    private func link(_ user: User) throws -> SingleSignOnAdmission {
-        guard user.isActive else { return .refused(.disabled, user) }
-        let other = try connection.row(
-            "SELECT 1 FROM user_identities WHERE user_id = \(user.id.text) AND issuer = \(identity.issuer)")
-        guard other == nil else { return .refused(.otherIdentity, user) }
-        guard isWelcome else { return try turnAway(user) }
-        try insertIdentity(of: user)
-        return try settle(user)
-    }
-
-    private func make(_ id: UserID, _ email: String) throws -> SingleSignOnAdmission {
-        guard isWelcome, let role = grants.newcomer else { return .refused(.unknown, nil) }
-        let user = User(id: id, email: email, name: identity.name ?? email, role: role, createdAt: now)
-        try connection.insert(user, passwordHash: nil)
-        try connection.record(audit(id.text, nil, .object(user.document)).under(.userWrite), in: nil)
-        try insertIdentity(of: user)
-        return try settle(user)
-    }
-
-    private var isWelcome: Bool { if case .none = grants.role { false } else { true } }
-
-    private func insertIdentity(of user: User) throws {
-        try connection.send(
-            """
-            INSERT INTO user_identities (issuer, subject, user_id, created_at, last_used_at)
-            VALUES (\(identity.issuer), \(identity.subject), \(user.id.text), \(now.milliseconds),
-                \(now.milliseconds))
-            """)
-        let linked = JSONObject(["issuer": .string(identity.issuer), "subject": .string(identity.subject)])
-        try connection.record(
-            audit(user.id.text, nil, .object(JSONObject(["identity": .object(linked)]))).under(.userWrite), in: nil)
-    }
-
-    /// Gives and takes what the groups say.
-    private func settle(_ old: User) throws -> SingleSignOnAdmission {
-        guard isWelcome else { return try turnAway(old) }
-        var user = old
-        var notes: [SingleSignOnAdmission.Note] = []
-        if case .role(let role) = grants.role, role != user.role {
-            if user.role == .owner, try connection.activeOwners(except: user.id) == 0 {
-                notes.append(.lastOwner)
-            } else {
-                (user.role, user.updatedAt) = (role, now)
-                // A link that somebody made for who they were must not open the account of who they are now.
-                if role > old.role { try connection.deleteOneTimeTokens(of: user.id) }
-                try connection.send(
-                    """
-                    UPDATE users SET role = \(role.rawValue), updated_at = \(now.milliseconds)
-                    WHERE id = \(user.id.text)
-                    """)
-                try connection.record(
-                    audit(user.id.text, .object(old.document), .object(user.document)).under(.userWrite), in: nil)
-            }
-        }
-        try setMemberships(of: user, grants.vaults, &notes)
-        return .admitted(user, notes: notes)
-    }
-
-    /// Who has no place any more loses at least what the groups once gave.
-    private func turnAway(_ user: User) throws -> SingleSignOnAdmission {
-        var notes: [SingleSignOnAdmission.Note] = []
-        try setMemberships(of: user, [:], &notes)
-        return .refused(.noGroup, user)
-    }
-
-    private func setMemberships(
-        of user: User,
-        _ wanted: [VaultID: VaultRole],
-        _ notes: inout [SingleSignOnAdmission.Note]
-    ) throws {
-        let present = try connection.memberships(of: user.id)
-        for old in present where old.source == .groups {
-            let role = wanted[old.vault]
-            guard role != old.role else { continue }
-            // A vault without an owner could not be looked after by anybody.
-            if old.role == .owner, try connection.owners(of: old.vault, except: user.id) == 0 {
-                notes.append(.lastOwnerOfVault(old.vault))
-                continue
-            }
-            guard let role else {
-                try connection.remove(old)
-                try connection.record(old, nil, user.email, audit)
-                continue
-            }
-            var new = old
-            (new.role, new.updatedAt) = (role, now)
-            try connection.put(new)
-            try connection.record(old, new, user.email, audit)
-        }
-        let known = Set(present.map(\.vault))
-        for (vault, role) in wanted.sorted(by: { $0.key < $1.key }) where !known.contains(vault) {
-            if let room = grants.room[vault], try connection.members(of: vault) >= room {
-                notes.append(.noRoom(vault))
-                continue
-            }
-            let new = Membership(vault: vault, user: user.id, role: role, source: .groups, createdAt: now)
-            try connection.put(new)
-            try connection.record(nil, new, user.email, audit)
-        }
     }
 }

@@ -47,14 +47,16 @@ package struct UserRepository: Sendable {
         try await database.read { connection in try connection.roles(of: id) }
     }
 
-    /// A user as the gate would see them after a sign-in by password, though they are not signed in: to say what they may do.
+    /// A user as the gate would see them after a sign-in with all that they have, though they are not signed in: to say what
+    /// they may do.
     /// - Returns: `nil` for who is unknown or not active.
     package func person(_ id: UserID, at now: Timestamp) async throws -> Person? {
         try await database.read { connection in
             guard let user = try connection.user(id), user.isActive else { return nil }
+            let byPassword: Person.Method = user.hasSecondFactor ? .secondFactor : .password
             return Person(
                 user, memberships: try connection.roles(of: id), session: SessionID(high: 0, low: 0),
-                method: .password, authenticatedAt: now)
+                method: user.hasPassword ? byPassword : .openID, authenticatedAt: now)
         }
     }
 

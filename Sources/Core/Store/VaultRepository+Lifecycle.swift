@@ -44,6 +44,8 @@ extension VaultRepository {
         _ judge: @escaping @Sendable (VaultScene) throws -> Void = { _ in }
     ) async throws {
         try await database.change(.vaults) { connection in
+            // What is remembered of people holds their memberships.
+            try connection.raise(.people, by: owner == nil ? 0 : 1)
             try judge(VaultScene(connection: connection))
             try connection.execute(
                 """
@@ -58,8 +60,6 @@ extension VaultRepository {
             guard let user = try connection.user(owner), user.isActive else {
                 throw PosternError(.notFound, "there is no such user, or the account is disabled")
             }
-            // What is remembered of people holds their memberships.
-            try connection.raise(.people, by: 1)
             let membership = Membership(vault: vault.id, user: owner, role: .owner, createdAt: vault.createdAt)
             try connection.put(membership)
             if let audit { try connection.record(nil, membership, user.email, audit) }
@@ -77,6 +77,7 @@ extension VaultRepository {
     ) async throws -> Vault? {
         let (vault, _) = try await database.change(.vaults, unless: { !$0.isChanged }) {
             connection -> (vault: Vault?, isChanged: Bool) in
+            try connection.raise(.people, by: 0)
             guard let old = try Self.find(id, connection), old.state != .deleted else { return (nil, false) }
             var new = try change(old, VaultScene(connection: connection))
             guard new.document != old.document else { return (old, false) }
@@ -113,7 +114,8 @@ extension Vault {
 
 extension SQLConnection {
     /// Writes a change of a vault into its own chain and into the instance's: the members see what was done to their vault, and
-    /// whoever looks after vaults sees it still when the vault is gone.
+    /// whoever looks after vaults sees it still when the vault is gone. Whoever does this holds the counter of people:
+    /// see `AuditRepository.append`.
     fileprivate func record(_ id: VaultID, _ before: JSONObject?, _ after: JSONObject, _ audit: AuditMaker) throws {
         for chain in [id, nil] {
             try record(audit(id.text, before.map(JSONValue.object), .object(after)), in: chain)

@@ -37,24 +37,6 @@ extension VaultDirectory {
         try await UsageRepository(database: database).usage(of: vault, at: clock.now())
     }
 
-    /// Whether something may be added, as far as can be said before: who adds it looks again in the transaction.
-    /// - Throws: `plan_limit_reached`.
-    package func checkRoom(for limit: PlanLimit, adding: Int = 1, in vault: VaultID) async throws {
-        let entry = try await entry(vault)
-        guard entry.snapshot.limits[limit] != nil else { return }
-        let usage = try await usage(of: vault)
-        let count: Int
-        switch limit {
-        case .agents: count = usage.agents
-        case .users: count = usage.users
-        case .storageBytes: count = usage.storage
-        // Of these a vault has nothing yet, or they are no numbers of things.
-        case .knowledgeBases, .documentsPerBase, .tokensPerMonth, .callsPerMinute, .auditRetentionDays: count = 0
-        }
-        try entry.snapshot.limits.checkRoom(
-            for: limit, beside: count, adding: adding, plan: entry.snapshot.standing.plan)
-    }
-
     private static func isPlanName(_ name: String) -> Bool {
         guard (1...32).contains(name.utf8.count), let first = name.utf8.first else { return false }
         let letters = UInt8(ascii: "a")...UInt8(ascii: "z")

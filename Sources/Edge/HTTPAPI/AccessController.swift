@@ -102,7 +102,7 @@ struct AccessController: Sendable {
                 switch decision {
                 case .allow(let obligations, let reason):
                     writer.member("decision", "allow")
-                    writer.member("reason", reason)
+                    writer.member("reason", reason.description)
                     writer.member("obligations", obligations.names)
                 case .deny(let error):
                     writer.member("decision", "deny")

@@ -24,6 +24,10 @@ struct Admission: Sendable {
         func call<Who>(_ who: Who) -> Asking<Who> {
             Asking(request: request, context: context, who: who, clock: clock, ids: ids)
         }
+        // The router makes HEAD of every GET; what leaves a trace is not done for an answer without a body.
+        if request.method == .head, !endpoint.action.rule.obligations.isEmpty {
+            throw HTTPError(.methodNotAllowed, headers: [.allow: endpoint.method.rawValue])
+        }
         if case .open(let handle) = endpoint.subject {
             try gate.authorize(.stranger, endpoint.action, on: .open)
             return try await handle(call(Anybody()))

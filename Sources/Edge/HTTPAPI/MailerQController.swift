@@ -83,7 +83,18 @@ struct MailerQController: Sendable {
                     JSONObject(["method": .string(operation.method.rawValue), "body": Self.document(request.body)])))
             try await audit.append(entry, in: call.vault)
         }
-        let answer = try await proxy.perform(request)
+        let answer: MailerQProxy.Answer
+        do {
+            answer = try await proxy.perform(request)
+        } catch {
+            guard operation.changesSomething else { throw error }
+            let failure = AuditEntry(
+                id: call.ids.next(), at: call.clock.now(), actor: call.actor, action: Action.mailerqWrite.rawValue,
+                resource: "mailerq\(operation.path)", outcome: .failed,
+                reason: error.code.rawValue)
+            try await audit.append(failure, in: call.vault)
+            throw error
+        }
         return Response(
             status: HTTPResponse.Status(code: answer.status),
             headers: [.contentType: answer.contentType, .cacheControl: "no-store"],

@@ -80,16 +80,29 @@ package struct IDToken: Sendable {
         self.claims = claims
     }
 
-    /// With what the userinfo endpoint says beside it. Nothing that the signed token says is replaced.
+    /// With what the userinfo endpoint says beside it. Nothing that the signed token says is replaced, but for an address that
+    /// it does not say to be verified: an address and the word on it count only together, from one document.
     func joined(by more: JSONObject) throws(OpenIDError) -> IDToken {
         // §5.3.2: without this, anybody's claims could be put beside somebody's name.
         guard more["sub"]?.stringValue == subject else {
             throw OpenIDError(.invalidToken, "the userinfo endpoint speaks of somebody else than the ID token (sub)")
         }
         var claims = claims
+        let isWhole = claims["email"] != nil && Self.words.contains { claims[$0] != nil }
+        if isWhole || more["email"] == nil {
+            for member in more.members where claims[member.name] == nil && !Self.pair.contains(member.name) {
+                claims[member.name] = member.value
+            }
+            return IDToken(self, claims: claims)
+        }
+        for name in Self.pair { claims[name] = nil }
         for member in more.members where claims[member.name] == nil { claims[member.name] = member.value }
         return IDToken(self, claims: claims)
     }
+
+    /// What says that an address is verified: the standard's claim, and Microsoft's.
+    private static let words = ["email_verified", "xms_edov"]
+    private static let pair = ["email"] + words
 
     private static func checkAudience(_ claims: JSONObject, _ clientID: String) throws(OpenIDError) {
         let audiences: [String]
