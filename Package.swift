@@ -267,7 +267,8 @@ let package = Package(
         tests(
             "Vaults",
             [
-                "CoreTestSupport", "Delivery", "Gate", "JSON", "Model", "Rates", "SQL", "Sealing", "Store", "TestSupport",
+                "CoreTestSupport", "Delivery", "Gate", "JSON", "Model", "Rates", "SQL", "Sealing", "Store",
+                "TestSupport",
                 logging,
                 lifecycleTestKit,
             ]),
@@ -290,7 +291,8 @@ let package = Package(
             "People",
             [
                 "CoreTestSupport", "Gate", "JSON", "MIME", "Model", "OpenID", "OpenIDTestSupport", "Outbox", "SQL",
-                "Sealing", "Store", "TestSupport", "Vaults", "WebClient", "WebTestSupport", crypto, .product(name: "CryptoExtras", package: "swift-crypto"), jwtKit,
+                "Sealing", "Store", "TestSupport", "Vaults", "WebClient", "WebTestSupport", crypto,
+                .product(name: "CryptoExtras", package: "swift-crypto"), jwtKit,
                 logging,
                 lifecycle,
             ]),

@@ -48,7 +48,9 @@ struct CancelAndRetryTests {
             house.clock.advance(seconds: 100)
             let deadline = house.clock.now().adding(seconds: 500)
             let result = try #require(
-                try await repository.retry(id, in: house.vault.id, event: house.event(.retried), deadline: deadline, audit: house.audit(as: "message.retry")))
+                try await repository.retry(
+                    id, in: house.vault.id, event: house.event(.retried), deadline: deadline,
+                    audit: house.audit(as: "message.retry")))
             let startsAgain: Set<MessageStatus> = [.bounced, .failed, .expired, .cancelled]
             #expect(result.moved == (startsAgain.contains(status) || status == .queued))
             let after = try #require(try await repository.find(id, in: house.vault.id))
@@ -76,7 +78,8 @@ struct CancelAndRetryTests {
             }
             let result = try #require(
                 try await repository.retry(
-                    id, in: house.vault.id, event: house.event(.retried), deadline: house.clock.now().adding(seconds: 1), audit: house.audit(as: "message.retry")
+                    id, in: house.vault.id, event: house.event(.retried),
+                    deadline: house.clock.now().adding(seconds: 1), audit: house.audit(as: "message.retry")
                 ))
             #expect(result.moved)
             #expect(try await OutboxRepository(database: house.database, owner: "a").depth() == (waiting: 0, ready: 1))
@@ -94,7 +97,8 @@ struct CancelAndRetryTests {
             #expect(cancelled?.moved == nil)
             try await force(.bounced, id, house)
             let retried = try await repository.retry(
-                id, in: other.id, event: house.event(.retried), deadline: house.clock.now(), audit: house.audit(as: "message.retry"))
+                id, in: other.id, event: house.event(.retried), deadline: house.clock.now(),
+                audit: house.audit(as: "message.retry"))
             #expect(retried?.moved == nil)
             #expect(try await repository.find(id, in: house.vault.id)?.status == .bounced)
             #expect(try await house.database.count("message_events", where: "type IN ('cancelled', 'retried')") == 0)

@@ -164,7 +164,8 @@ func makeInstance(_ database: any SQLDatabase, messages: Int = 7) async throws -
         VALUES ('rul_1', NULL, 'bounce_rate', '{}', 1, 1, 2), ('rul_2', \(vault), 'bounce_rate', '{}', 0, 1, 2)
         """,
     ]
-    try await database.write { connection in for statement in statements + people { try connection.execute(statement) } }
+    try await database.write { connection in for statement in statements + people { try connection.execute(statement) }
+    }
     return house
 }
 

@@ -47,7 +47,8 @@ struct Reach {
     /// What the keys that a person issues may do at most: they open nothing that takes a higher role than the person's. Sending,
     /// which is for no person, an operator's keys may do (seed 000 §08).
     init(_ role: VaultRole) {
-        scopes = role < .operator
+        scopes =
+            role < .operator
             ? []
             : Scopes.each.reduce(into: []) { scopes, scope in
                 let opens = Action.allCases.filter { $0.rule.scopes?.contains(scope) ?? false }

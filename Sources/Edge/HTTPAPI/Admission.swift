@@ -115,7 +115,8 @@ struct Admission: Sendable {
 
     /// - Throws: `not_found` alike for what is not there and for what the person has nothing to do with, at the same point.
     private func visible(_ name: String, to person: Person) async throws -> Vault {
-        guard let vault = try await vaults.find(name), person.memberships[vault.id] != nil || person.role >= .admin else {
+        guard let vault = try await vaults.find(name), person.memberships[vault.id] != nil || person.role >= .admin
+        else {
             throw Self.absent
         }
         return vault
