@@ -63,7 +63,9 @@ def test_every_described_route_is_there(shadow: Postern, document: dict[str, Any
                 answer = shadow.api("GET", with_id(path, ids))
                 parameters = item["get"].get("parameters", [])
                 needs = [one for one in parameters if one.get("in") == "query" and one.get("required")]
-                assert answer.status_code == (422 if needs else 200), f"{path}: {describe(answer)}"
+                # No alert is open in a vault where nothing is wrong.
+                there = 404 if path == "/v1/alerts/{id}" else 200
+                assert answer.status_code == (422 if needs else there), f"{path}: {describe(answer)}"
             else:
                 # A body that nothing takes: the route answers, and does nothing.
                 real = path.replace("{id}", "none_0000000000000000").replace("{name}", "no_such_thing")
@@ -128,10 +130,11 @@ def things(shadow: Postern) -> dict[str, str]:
     made = {
         "keys": {"label": "described", "scopes": ["read"]},
         "smtp-users": {"label": "described"},
+        "alert-rules": {"condition": "bounce_rate"},
         "ip-pools": {"domain": f"{token()}.example", "pool": "described", "ips": ["192.0.2.1"]},
     }
     ids = {kind: shadow.call("POST", f"/v1/{kind}", expect=201, json=body)["id"] for kind, body in made.items()}
-    return {"messages": id, **ids}
+    return {"messages": id, "alerts": "alr_0000000000000000", **ids}
 
 
 def with_id(path: str, ids: dict[str, str]) -> str:

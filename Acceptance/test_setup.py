@@ -99,7 +99,7 @@ def test_without_a_terminal_it_names_the_flag(new_postern: Callable[..., Postern
         env=clean_environment(**postern.environment), stdin=subprocess.DEVNULL, capture_output=True,
         start_new_session=True,
     )  # fmt: skip
-    assert done.returncode == 2 and "--owner-password-file" in done.stderr
+    assert done.returncode == 1 and "--owner-password-file" in done.stderr
 
 
 def test_at_a_terminal_it_asks_twice_and_shows_nothing(new_postern: Callable[..., Postern]) -> None:

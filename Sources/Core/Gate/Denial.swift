@@ -25,19 +25,30 @@ enum Denial {
     }
 
     static func noMember(_ person: Person, _ action: Action, _ rule: ActionRule) -> PosternError {
-        PosternError(
+        guard rule.member != nil else { return steward(person, action, rule) }
+        return PosternError(
             .forbidden, "\(action.rawValue) is for members of the vault, and \(person.email) is none",
             fix: "Have an owner of the vault add you (PUT /api/vaults/{id}/members/{user}).")
     }
 
+    /// An action that no member may, and people from a role of the instance on may in every vault.
+    private static func steward(_ person: Person, _ action: Action, _ rule: ActionRule) -> PosternError {
+        guard let steward = rule.steward else { return noPeople(action, rule) }
+        return PosternError(
+            .forbidden,
+            "\(action.rawValue) takes the instance role \(steward.rawValue); yours is \(person.role.rawValue)",
+            fix: "Ask somebody who has that role.")
+    }
+
+    private static func noPeople(_ action: Action, _ rule: ActionRule) -> PosternError {
+        let isSending = rule.scopes == .send || rule.isOpenToLogins
+        return PosternError(
+            .forbidden, "\(action.rawValue) is not for people",
+            fix: isSending ? "Issue a key for it (POST /v1/keys), and use that." : "See docs/access.md.")
+    }
+
     static func role(_ person: Person, _ role: VaultRole, _ action: Action, _ rule: ActionRule) -> PosternError {
-        guard let least = rule.member else {
-            let isSending = rule.scopes == .send || rule.isOpenToLogins
-            return PosternError(
-                .forbidden, "\(action.rawValue) is not for people\(rule.steward == nil ? "" : " of this role")",
-                fix: isSending
-                    ? "Issue a key for it (POST /v1/keys), and use that." : "Ask an admin or owner of the instance.")
-        }
+        guard let least = rule.member else { return steward(person, action, rule) }
         return PosternError(
             .forbidden, "\(action.rawValue) takes the role \(least.rawValue) in the vault; yours is \(role.rawValue)",
             fix: "Ask an owner of the vault.")

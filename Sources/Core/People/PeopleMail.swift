@@ -38,6 +38,12 @@ package struct PipelinePeopleMail: PeopleMail {
             throw PosternError(
                 .settingUnset, "there is no vault \(vault), which POSTERN_PEOPLE_MAIL_VAULT names")
         }
+        // Better the link in the answer than in a letter that nobody gets.
+        let settings = try await vaults.settings(of: vault.id)
+        let isLive = pipeline.configuration.isLiveSendEnabled && settings.value(Settings.liveSendEnabled) ?? false
+        guard isLive, settings.value(Settings.route) != .shadow else {
+            throw PosternError(.conflict, "the vault \(self.vault) is in shadow mode: letters from it reach nobody")
+        }
         let caller = Caller(
             vault: vault.id, identity: .system, label: Caller.peopleLabel, scopes: [.send, .amqp, .mailerq])
         let letter = JSONObject([

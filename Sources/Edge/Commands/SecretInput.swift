@@ -28,12 +28,13 @@ package enum SecretInput {
     }
 
     /// A new password, for commands on the server's own machine.
-    /// - Throws: `ValidationError` in the words of the failure.
+    /// - Throws: `ExitCode`, after the failure was said.
     package static func newPassword(_ path: String?, asking prompt: String, flag: String) throws -> Secret<String> {
         do throws(CommandFailure) {
             return try new(path, asking: prompt, flag: flag)
         } catch {
-            throw ValidationError(error.lines.joined(separator: "\n"))
+            for line in error.lines { Terminal.current.note(line) }
+            throw ExitCode(error.exitCode)
         }
     }
 

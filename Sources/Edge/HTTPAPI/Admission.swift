@@ -53,6 +53,7 @@ struct Admission: Sendable {
                 return try await handle(call(person), vault)
             case .instance(let handle):
                 let person = try attempt.person(gate)
+                if let id = context.parameters.get("id") { attempt.resource = String(id.prefix(100)) }
                 try gate.authorize(principal, endpoint.action, on: .instance)
                 attempt.isInside = true
                 return try await handle(call(person))

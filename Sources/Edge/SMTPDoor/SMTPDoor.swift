@@ -76,7 +76,9 @@ package struct SMTPDoor: SMTPServerDelegate {
                 metadata: ["address": "\(connection.remoteAddress)", "code": "\(error.code.rawValue)"])
             switch error.code {
             case .unauthorized: return .refused(.badCredentials)
-            case .forbidden, .vaultSuspended, .vaultArchived:
+            // Whoever queues tries again: the vault may be resumed.
+            case .vaultSuspended: return .refused(SMTPReply(454, EnhancedCode(4, 7, 0), error.detail.asciiLine))
+            case .forbidden, .vaultArchived:
                 return .refused(SMTPReply(535, EnhancedCode(5, 7, 1), error.detail.asciiLine))
             default: return .refused(.authenticationUnavailable)
             }
