@@ -68,7 +68,9 @@ struct DisturbanceTests {
                     + #"rabbit_networking:close_connections(rabbit_networking:connections_local(), "test") end, "#
                     + #"lists:seq(1, 12)).'"#)
             let before = bench.publisher.counters.confirmed
-            try await eventually("messages flow again", within: 120) { bench.publisher.counters.confirmed > before + 2_000 }
+            try await eventually("messages flow again", within: 120) {
+                bench.publisher.counters.confirmed > before + 2_000
+            }
             goesOn.with { $0 = false }
             try await compare(await outcomes, with: bench)
         }
